@@ -1,0 +1,5 @@
+"""Benchmark and choose language models: quality, speed and memory of every variant, in one table."""
+
+from importlib.metadata import version
+
+__version__ = version("harness")

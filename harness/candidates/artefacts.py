@@ -1,0 +1,104 @@
+"""Artefacts: folders that cost work to make, kept under the hash of everything that made them."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from harness.errors import HarnessError
+from harness.records.hashing import digest, file_digest, short
+
+MANIFEST = "artefact.json"
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A whole, verified folder and the SHA-256 of every file in it."""
+
+    path: Path
+    files: dict[str, str]
+
+    @property
+    def hash(self) -> str:
+        """Names the content, whatever it was made from."""
+        return digest(self.files)
+
+
+class ArtefactStore:
+    """A cache folder of artefacts.
+
+    An artefact is built aside and renamed into place, so that it is whole or absent; a lock a name lets several
+    runs share one cache. The hashes of its files are checked whenever it is taken out: one that was cut short or
+    swapped is built again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def place(self, kind: str, label: str, description: Any) -> Path:
+        """Where the artefact with this description is, or would be."""
+        return self.folder / kind / f"{label}-{short(digest([kind, description]))}"
+
+    def get(self, kind: str, label: str, description: Any, build: Callable[[Path], None]) -> Artefact:
+        """Take the artefact out, calling ``build`` with an empty folder if it is not there whole.
+
+        Raises HarnessError when the folder cannot be written; errors of ``build`` pass through.
+        """
+        place = self.place(kind, label, description)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(place.with_name(place.name + ".lock")):
+                found = open_artefact(place)
+                return found if found else self._build(place, description, build)
+        except OSError as error:
+            raise _disk_error(error, self.folder) from error
+
+    def _build(self, place: Path, description: Any, build: Callable[[Path], None]) -> Artefact:
+        if place.exists():
+            print(f"artefact {place.name} is damaged: making it again", file=sys.stderr)
+            shutil.rmtree(place)
+        for leftover in place.parent.glob(f".{place.name}-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+        try:
+            build(aside)
+            files = {
+                str(path.relative_to(aside)): file_digest(path) for path in sorted(aside.rglob("*")) if path.is_file()
+            }
+            manifest = {"description": description, "files": files}
+            with (aside / MANIFEST).open("w", encoding="utf-8") as stream:
+                json.dump(manifest, stream, indent=1, sort_keys=True)
+                stream.flush()
+                os.fsync(stream.fileno())
+            aside.rename(place)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+        return Artefact(place, files)
+
+
+def open_artefact(place: Path) -> Artefact | None:
+    """The artefact at ``place``, or None where it is absent or its files are not those of its manifest."""
+    try:
+        files = json.loads((place / MANIFEST).read_text(encoding="utf-8"))["files"]
+        intact = all(file_digest(place / name) == expected for name, expected in files.items())
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return None
+    return Artefact(place, files) if intact else None
+
+
+def _disk_error(error: OSError, folder: Path) -> Exception:
+    if error.errno == errno.ENOSPC:
+        return HarnessError(f"no space left for artefacts in {folder}; --cache-dir takes another folder")
+    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
+        return HarnessError(f"cannot write artefacts to {folder}: {error.strerror}; --cache-dir takes another folder")
+    return error

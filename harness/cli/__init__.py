@@ -1,0 +1,63 @@
+"""The command line: a file a verb, which parses, calls and prints."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import NoReturn
+
+import typer
+
+from harness.cli import generate, list_, report, run
+from harness.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, HarnessError
+
+app = typer.Typer(
+    name="harness",
+    help="Which language model, on which engine, at which precision, should I deploy on this machine for this job?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run.run)
+app.command("report")(report.report)
+app.command("generate")(generate.generate)
+app.add_typer(list_.app, name="list")
+
+
+@app.callback()
+def _options(
+    debug: bool = typer.Option(False, "--debug", help="show tracebacks of errors"),
+    version: bool = typer.Option(False, "--version", help="print the version and stop", is_eager=True),
+) -> None:
+    if version:
+        from harness import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+    if debug:
+        os.environ["HARNESS_DEBUG"] = "1"
+
+
+def main() -> NoReturn:
+    """Run the command line; errors become one line on stderr and an exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app()
+    except HarnessError as error:
+        if os.environ.get("HARNESS_DEBUG"):
+            raise
+        print(f"harness: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("harness: interrupted", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except OSError as error:
+        if os.environ.get("HARNESS_DEBUG"):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"harness: {where}{error.strerror or error}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+    sys.exit(0)

@@ -1,0 +1,60 @@
+"""``harness generate``: text from one candidate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import CacheDir, Offline, Threads, cache_folder
+from harness.errors import HarnessError
+
+
+def generate(
+    name: Annotated[str, typer.Argument(help="a candidate of the catalogue or of --suite, or a checkpoint folder")],
+    prompt: Annotated[str, typer.Argument(help="text; <mask> stands for what masked and seq2seq models fill in")],
+    engine: Annotated[str, typer.Option("--engine")] = "torch",
+    precision: Annotated[str, typer.Option("--precision")] = "fp32",
+    new_tokens: Annotated[int, typer.Option("--new-tokens", "-n", min=1)] = 40,
+    suite: Annotated[str, typer.Option("--suite", help="whose candidates and corpus are meant")] = "cpu",
+    family: Annotated[str, typer.Option("--family", help="of a checkpoint folder")] = "causal",
+    threads: Threads = None,
+    offline: Offline = False,
+    cache_dir: CacheDir = None,
+) -> None:
+    """Let a candidate write: a continuation, filled masks, or a decoded output. Trains it first if need be."""
+    from harness.candidates.artefacts import ArtefactStore
+    from harness.candidates.catalogue import Candidate, resolve
+    from harness.candidates.spec import CandidateSpec
+    from harness.cli.progress import print_step
+    from harness.corpora.catalogue import load_corpus
+    from harness.engines.catalogue import engine_kind
+    from harness.records.environment import available_cores
+    from harness.suites.loader import load_suite
+
+    loaded = load_suite(suite).suite
+    kind = engine_kind(engine)
+    if precision not in kind.precisions:
+        raise HarnessError(f"engine '{engine}' has {', '.join(kind.precisions)}, not {precision}")
+    if Path(name).is_dir():
+        if family not in ("causal", "masked", "seq2seq"):
+            raise HarnessError(f"--family {family}: expected causal, masked or seq2seq")
+        candidate = Candidate(Path(name).name, CandidateSpec(origin="published", family=family, path=name))  # type: ignore[arg-type]
+    else:
+        candidate = resolve(name, loaded.candidate)
+    running = kind.load()
+    from harness.candidates.checkpoint import load_tokenizer
+    from harness.engines import generation
+    from harness.execution.local import worker_environment
+    from harness.training.checkpoints import obtain
+
+    cores = threads or available_cores()
+    import os
+
+    os.environ.update(worker_environment(cores, offline))
+    store = ArtefactStore(cache_folder(cache_dir))
+    corpus_hash = load_corpus(loaded.corpus).hash if candidate.spec.origin != "published" else ""
+    checkpoint = obtain(candidate, loaded.corpus, corpus_hash, store, offline, print_step)
+    session = running.open(running.prepare(checkpoint, precision, store), candidate.family, precision, cores)
+    typer.echo(generation.generate(session, load_tokenizer(checkpoint.path), prompt, new_tokens))

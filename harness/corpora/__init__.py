@@ -1,0 +1,1 @@
+"""Named text with train, validation and test splits, made of documents."""

@@ -1,0 +1,77 @@
+"""What quality and speed see of an engine: a session, in numpy arrays.
+
+A session is a variant loaded in memory. Its methods depend on the family of its candidate:
+
+========== ======================================================= ===========================
+family      score                                                   generate / encode
+========== ======================================================= ===========================
+causal      logits after every position                             prefill, then step
+masked      logits at every position                                encode
+seq2seq     logits at decoder positions, given source and decoder   prefill (source), then step
+========== ======================================================= ===========================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.candidates.artefacts import ArtefactStore
+from harness.candidates.checkpoint import Checkpoint
+
+Ids = NDArray[np.int64]
+Logits = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SessionFacts:
+    """What a loaded variant is: ``weights_bytes`` on disk, and the share of weights stored as int8."""
+
+    family: str
+    vocabulary_size: int
+    weights_bytes: int
+    quantised_share: float
+    device: str
+    positions: int | None
+    """The longest input, in tokens; None where the architecture sets no limit."""
+
+
+@runtime_checkable
+class Session(Protocol):
+    """A variant loaded in memory, ready to score or generate. Batches have no padding: rows are of one length."""
+
+    @property
+    def facts(self) -> SessionFacts:
+        """What was loaded."""
+
+    def score(self, ids: Ids, decoder_ids: Ids | None = None) -> Logits:
+        """Logits [batch, length, vocabulary] of ids [batch, length]; for seq2seq of ``decoder_ids`` given ``ids``."""
+
+    def prefill(self, ids: Ids) -> Logits:
+        """Start a generation from a prompt (seq2seq: a source) [length]; logits [vocabulary] of the first new token."""
+
+    def step(self, token: int) -> Logits:
+        """Append a token to the generation; logits [vocabulary] of the next one."""
+
+    def encode(self, ids: Ids) -> None:
+        """Run ids [batch, length] through a masked model, up to and including its head, and wait for it."""
+
+    def close(self) -> None:
+        """Give back the memory."""
+
+
+class Engine(Protocol):
+    """A runtime: makes what it loads out of a checkpoint, and loads it."""
+
+    def prepare(self, checkpoint: Checkpoint, precision: str, store: ArtefactStore) -> Path:
+        """The folder that :meth:`open` loads, made from the checkpoint or taken from the cache.
+
+        Raises UnavailableError where this machine or this engine cannot run the precision.
+        """
+
+    def open(self, folder: Path, family: str, precision: str, threads: int) -> Session:
+        """Load a prepared folder with that many threads."""

@@ -1,0 +1,117 @@
+"""Checkpoint -> ONNX -> quantised ONNX, as cached artefacts."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+
+from harness.candidates.artefacts import ArtefactStore
+from harness.candidates.checkpoint import Checkpoint
+from harness.errors import HarnessError
+from harness.records.environment import installed_version
+from harness.records.hashing import code_digest
+
+TASKS = {"causal": "text-generation-with-past", "masked": "fill-mask", "seq2seq": "text2text-generation-with-past"}
+FILES = {
+    "causal": ("model.onnx",),
+    "masked": ("model.onnx",),
+    "seq2seq": ("encoder_model.onnx", "decoder_model.onnx", "decoder_with_past_model.onnx"),
+}
+_MAKERS = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime")
+_INT8 = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
+
+
+def exported(checkpoint: Checkpoint, store: ArtefactStore) -> Path:
+    """The checkpoint as fp32 ONNX with inputs for the KV cache, exported by optimum."""
+
+    def export(folder: Path) -> None:
+        from optimum.exporters.onnx import main_export
+
+        try:
+            with _quiet():
+                main_export(
+                    str(checkpoint.path),
+                    folder,
+                    task=TASKS[checkpoint.family],
+                    do_validation=False,
+                    library_name="transformers",
+                    framework="pt",
+                    local_files_only=True,
+                )
+        except (ValueError, KeyError, NotImplementedError, RuntimeError) as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            raise HarnessError(f"optimum cannot export {checkpoint.path.name}: {first}") from error
+        for merged in folder.glob("*_merged.onnx*"):
+            merged.unlink()
+
+    made_from = {"weights": checkpoint.weights_hash, **_made_by()}
+    return store.get("onnx-fp32", checkpoint.path.name, made_from, export).path
+
+
+def quantised(checkpoint: Checkpoint, store: ArtefactStore, isa: tuple[str, ...]) -> Path:
+    """The exported model with int8 weights, per channel, and activations quantised as they come.
+
+    Weights are signed where the CPU has VNNI or is an ARM, else unsigned: AVX2's multiply of unsigned by signed bytes
+    saturates.
+    """
+    source = exported(checkpoint, store)
+    target = "arm64" if "asimd" in isa else "avx512_vnni" if {"avx512_vnni", "avx_vnni"} & set(isa) else "avx2"
+
+    def quantise(folder: Path) -> None:
+        from optimum.onnxruntime import ORTQuantizer
+        from optimum.onnxruntime.configuration import AutoQuantizationConfig
+
+        configuration = getattr(AutoQuantizationConfig, target)(is_static=False, per_channel=True)
+        with _quiet():
+            for name in FILES[checkpoint.family]:
+                quantiser = ORTQuantizer.from_pretrained(source, file_name=name)
+                quantiser.quantize(save_dir=folder, quantization_config=configuration, file_suffix="")
+        for extra in source.glob("*.json"):
+            if not (folder / extra.name).exists():
+                shutil.copyfile(extra, folder / extra.name)
+
+    made_from = {"weights": checkpoint.weights_hash, "target": target, **_made_by()}
+    return store.get("onnx-int8", checkpoint.path.name, made_from, quantise).path
+
+
+def quantised_share(files: list[Path]) -> float:
+    """The share of weight elements that are stored as int8, over all initialisers of floats and bytes."""
+    quantised_elements = all_elements = 0
+    for file in files:
+        for tensor in onnx.load(file, load_external_data=False).graph.initializer:
+            elements = 1
+            for dimension in tensor.dims:
+                elements *= dimension
+            if tensor.data_type in _INT8:
+                quantised_elements += elements
+            if tensor.data_type in (
+                *_INT8,
+                onnx.TensorProto.FLOAT,
+                onnx.TensorProto.FLOAT16,
+                onnx.TensorProto.BFLOAT16,
+            ):
+                all_elements += elements
+    return quantised_elements / all_elements if all_elements else 0.0
+
+
+def _made_by() -> dict[str, object]:
+    return {"code": code_digest("engines"), "versions": {name: installed_version(name) for name in _MAKERS}}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter and the quantiser log thousands of lines on the root logger; errors still come through."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous)

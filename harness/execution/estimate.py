@@ -1,0 +1,49 @@
+"""How long the tasks that are left will take: first guesses, corrected by what has been seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.candidates.artefacts import MANIFEST, ArtefactStore
+from harness.execution.plan import Task
+
+_GUESS_SECONDS = {"candidate": 60.0, "variant": 10.0, "score": 12.0, "memory": 4.0, "time": 5.0}
+_CACHED_SECONDS = 2.0
+_TRAINING_TOKENS_PER_SECOND = 3000.0
+
+
+class Estimate:
+    """Seconds by task. A task that has run stands for those of its kind and variant, else for those of its kind."""
+
+    def __init__(self, tasks: Sequence[Task], cache_dir: Path, corpus_hash: str) -> None:
+        self._left = {task.hash: task for task in tasks}
+        self._store, self._corpus_hash = ArtefactStore(cache_dir), corpus_hash
+        self._seen: dict[tuple[str, str], float] = {}
+
+    def of(self, task: Task) -> float:
+        """Seconds that a task is expected to take."""
+        if task.kind == "candidate":
+            return self._preparing(task)
+        for key in ((task.kind, task.subject.variant), (task.kind, "")):
+            if key in self._seen:
+                return self._seen[key]
+        return _GUESS_SECONDS[task.kind]
+
+    def left(self) -> float:
+        """Seconds that all tasks that have not ended will take, together."""
+        return sum(self.of(task) for task in self._left.values())
+
+    def end(self, task: Task, seconds: float, ok: bool) -> None:
+        """A task has ended."""
+        self._left.pop(task.hash, None)
+        if ok:
+            self._seen[(task.kind, task.subject.variant)] = seconds
+            self._seen[(task.kind, "")] = seconds
+
+    def _preparing(self, task: Task) -> float:
+        spec = task.candidate.spec
+        place = self._store.place("checkpoints", task.candidate.name, task.candidate.description(self._corpus_hash))
+        if (place / MANIFEST).exists():
+            return _CACHED_SECONDS
+        return spec.training.tokens / _TRAINING_TOKENS_PER_SECOND if spec.training else _GUESS_SECONDS["candidate"]

@@ -1,0 +1,98 @@
+"""A job: a request turned into a plan and a run folder, new or resumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.corpora.catalogue import load_corpus
+from harness.corpora.corpus import Corpus
+from harness.execution.estimate import Estimate
+from harness.execution.plan import CODE, Plan, Task, make_plan
+from harness.execution.run import Listener, Runner
+from harness.records.environment import Environment, available_cores, snapshot
+from harness.records.hashing import code_digest, digest
+from harness.records.run_folder import RunFolder, create_run, find_runs
+from harness.suites.loader import NamedSuite, load_suite
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    suite: str
+    settings: tuple[str, ...]
+    only: tuple[str, ...]
+    skip: tuple[str, ...]
+    offline: bool
+    fresh: bool
+    runs_dir: Path
+    cache_dir: Path
+    command: str
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """A plan with the run folder that it fills."""
+
+    plan: Plan
+    folder: RunFolder
+    runner: Runner
+    pending: list[Task]
+    estimate: Estimate
+
+    def run(self, listener: Listener) -> None:
+        """Run what is pending; see :meth:`harness.execution.run.Runner.run`."""
+        self.runner.run(listener)
+
+    def failed(self) -> int:
+        """How many tasks of the plan ended otherwise than well; skipped ones do not count."""
+        mine = {task.hash for task in self.plan.tasks}
+        closings = [record for record in self.folder.records() if record.fact is None and record.task in mine]
+        return sum(record.status not in ("ok", "skipped") for record in closings)
+
+
+def begin(request: Request) -> Job:
+    """Check the request, make the plan, and find the run to resume or make a new one.
+
+    A run is resumed when the suite with its settings, the corpus, the machine, the versions and the code are those
+    it was begun with. Raises HarnessError for anything that is wrong with the request.
+    """
+    named = load_suite(request.suite, request.settings)
+    if request.offline:
+        _stay_offline()
+    corpus = load_corpus(named.suite.corpus)
+    environment = snapshot(named.suite.threads or available_cores())
+    plan = make_plan(named.suite, corpus, environment, request.only, request.skip)
+    folder = _folder(request, named, corpus, environment)
+    runner = Runner(folder, plan, corpus, environment, request.cache_dir, request.offline)
+    pending = runner.pending()
+    return Job(plan, folder, runner, pending, Estimate(pending, request.cache_dir, corpus.hash))
+
+
+def _folder(request: Request, named: NamedSuite, corpus: Corpus, environment: Environment) -> RunFolder:
+    suite = named.suite.model_dump(mode="json")
+    identity = digest([suite, corpus.hash, environment.hash, code_digest(*CODE)])
+    if not request.fresh:
+        for run in reversed(find_runs(request.runs_dir)):
+            if run.info.get("identity") == identity:
+                return run
+    info = {
+        "suite_name": named.name,
+        "suite": suite,
+        "corpus": {"name": corpus.name, "note": corpus.note, "hash": corpus.hash},
+        "command": request.command,
+        "environment": environment.as_dict(),
+    }
+    if request.dry_run:
+        return RunFolder(request.runs_dir / named.name, info)
+    return create_run(request.runs_dir, named.name, identity, info)
+
+
+def _stay_offline() -> None:
+    """Set before the libraries of the hub are imported, which read it once."""
+    import os
+
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["HF_DATASETS_OFFLINE"] = "1"

@@ -1,0 +1,173 @@
+"""The local executor: one task at a time in a fresh worker process, killed at its deadline."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from harness.execution.work import Outcome, WorkOrder
+from harness.records.record import Fact, Status
+from harness.speed.memory import unique_memory
+
+TAIL_BYTES = 2000
+WATCH_SECONDS = 0.005
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a task ended."""
+
+    status: Status
+    reason: str
+    outcome: Outcome | None
+    stderr_tail: str
+    seconds: float
+
+
+class LocalExecutor:
+    """Runs tasks on this machine. The parent sleeps while a worker works, except where it watches memory."""
+
+    def __init__(self, threads: int, offline: bool) -> None:
+        os.environ.update(worker_environment(threads, offline))
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["harness.execution.preload"])
+
+    def run(self, order: WorkOrder, deadline_seconds: float, progress: Callable[[float, str], None]) -> Result:
+        """Run one task to its end, its deadline, or its death. KeyboardInterrupt kills the worker and passes on."""
+        with tempfile.TemporaryDirectory(prefix="harness-") as scratch:
+            stderr_file = Path(scratch) / "stderr"
+            start = time.monotonic()
+            ours, theirs = self._context.Pipe()
+            process = self._context.Process(target=_work, args=(order, theirs, stderr_file), daemon=False)
+            process.start()
+            theirs.close()
+            try:
+                status, reason, outcome = _follow(process, ours, start + deadline_seconds, progress)
+            finally:
+                _kill_group(process)
+                ours.close()
+            if status == "timeout":
+                reason = f"killed after {deadline_seconds:g} s"
+            return Result(status, reason, outcome, _tail(stderr_file), time.monotonic() - start)
+
+
+def worker_environment(threads: int, offline: bool) -> dict[str, str]:
+    """Environment variables of workers: one thread setting for every library, and no network where none is wanted."""
+    settings = {
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "OPENBLAS_NUM_THREADS": "1",
+        "RAYON_NUM_THREADS": str(threads),
+        "TOKENIZERS_PARALLELISM": "true",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+    }
+    return settings | ({"HF_HUB_OFFLINE": "1"} if offline else {})
+
+
+def _work(order: WorkOrder, connection: Connection, stderr_file: Path) -> None:
+    from harness.execution.worker import work
+
+    work(order, connection, stderr_file)
+
+
+def _follow(
+    process: BaseProcess, connection: Connection, deadline: float, progress: Callable[[float, str], None]
+) -> tuple[Status, str, Outcome | None]:
+    watched: _MemoryWatch | None = None
+    kills = _oom_kills()
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return "timeout", "", None
+        ready = wait([connection, process.sentinel], timeout=min(left, WATCH_SECONDS) if watched else left)
+        if watched:
+            watched.look()
+        if connection in ready:
+            try:
+                message = connection.recv()
+            except (EOFError, OSError):
+                process.join(timeout=1)
+                return *_death(process, kills), None
+            if message[0] == "progress":
+                progress(message[1], message[2])
+            elif message[0] == "watch":
+                watched = _MemoryWatch(process.pid or 0)
+                connection.send("go")
+            elif message[0] == "end":
+                _, status, reason, outcome = message
+                if outcome and watched:
+                    outcome = replace(outcome, facts=[*outcome.facts, watched.fact()])
+                return status, reason, outcome
+        elif process.sentinel in ready:
+            return *_death(process, kills), None
+
+
+class _MemoryWatch:
+    """The highest unique memory of a worker over what it held when the watch began."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.baseline = self.peak = unique_memory(pid)
+        self.looks = 0
+
+    def look(self) -> None:
+        self.peak = max(self.peak, unique_memory(self.pid))
+        self.looks += 1
+
+    def fact(self) -> Fact:
+        protocol = {"watched": "unique set size", "every_seconds": WATCH_SECONDS, "baseline_bytes": self.baseline}
+        return Fact(metric="peak_memory_bytes", value=float(self.peak - self.baseline), n=self.looks, protocol=protocol)
+
+
+def _death(process: BaseProcess, oom_kills_before: int) -> tuple[Status, str]:
+    code = process.exitcode
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        if -code == signal.SIGKILL and _oom_kills() > oom_kills_before:
+            return "out-of-memory", "killed by the system for using too much memory"
+        return "crashed", f"killed by {name}"
+    return "crashed", f"exited with {code} without a result"
+
+
+def _oom_kills() -> int:
+    """How often the kernel has killed for memory, by this cgroup's or the machine's own count."""
+    for file in ("/sys/fs/cgroup/memory.events", "/proc/vmstat"):
+        try:
+            for line in Path(file).read_text(encoding="ascii").splitlines():
+                if line.startswith("oom_kill "):
+                    return int(line.split()[1])
+        except (OSError, ValueError):
+            continue
+    return 0
+
+
+def _kill_group(process: BaseProcess) -> None:
+    """Kill the worker and everything that it started; a worker that ended by itself leaves its group empty."""
+    process.join(timeout=0.2 if process.exitcode is None else 0)
+    if process.pid is not None:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            process.kill()
+    process.join(timeout=10)
+
+
+def _tail(file: Path) -> str:
+    """The end of what a worker printed, without the name of the user's home."""
+    try:
+        with file.open("rb") as stream:
+            stream.seek(max(0, file.stat().st_size - TAIL_BYTES))
+            text = stream.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+    return text.replace(str(Path.home()), "~")

@@ -1,0 +1,160 @@
+"""The plan: a suite as an ordered list of tasks, each named by a hash of everything that it depends on."""
+
+from __future__ import annotations
+
+import fnmatch
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from harness.candidates.catalogue import Candidate, resolve
+from harness.corpora.corpus import Corpus
+from harness.engines.catalogue import engine_kind
+from harness.errors import HarnessError
+from harness.records.environment import Environment
+from harness.records.hashing import code_digest, digest, short
+from harness.records.record import Subject
+from harness.suites.schema import Suite
+
+Kind = Literal["candidate", "variant", "score", "memory", "time"]
+
+WORDS: dict[Kind, str] = {
+    "candidate": "prepare",
+    "variant": "prepare",
+    "score": "score",
+    "memory": "measure memory of",
+    "time": "time",
+}
+CODE = ("training", "corpora", "candidates", "quality", "speed", "engines", "execution", "stats")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One unit of work in one worker process. ``needs`` are hashes of tasks that must have been prepared first."""
+
+    kind: Kind
+    candidate: Candidate
+    subject: Subject
+    hash: str
+    needs: tuple[str, ...] = ()
+    round: int | None = None
+
+    @property
+    def label(self) -> str:
+        """What is being done, for people."""
+        suffix = "" if self.round is None else f", round {self.round + 1}"
+        return f"{WORDS[self.kind]} {self.subject.variant}{suffix}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Tasks in the order they are done: candidates, variants, scores, memory, then timings in rounds."""
+
+    suite: Suite
+    tasks: tuple[Task, ...]
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names of all variants, in order."""
+        return tuple(task.subject.variant for task in self.tasks if task.kind == "variant")
+
+
+def make_plan(
+    suite: Suite, corpus: Corpus, environment: Environment, only: Sequence[str] = (), skip: Sequence[str] = ()
+) -> Plan:
+    """Lay out a suite's tasks. ``only`` and ``skip`` are shell patterns of variants.
+
+    Raises HarnessError when nothing is left to do, or when a pattern matches no variant.
+    """
+    candidates = [resolve(name, suite.candidate) for name in suite.candidates]
+    wanted = _selected(_cross(candidates, suite), only, (*suite.skip, *skip))
+    used = _with_teachers([candidate for candidate, _, _ in wanted])
+    base = {"environment": environment.hash, "code": code_digest(*CODE)}
+    preparing = {each.name: _prepare_candidate(each, corpus, base) for each in used}
+    variants = [_prepare_variant(c, engine, precision, suite, preparing[c.name]) for c, engine, precision in wanted]
+    scores = [
+        _measure(task, "score", suite.evaluation.model_dump() | suite.generation.model_dump()) for task in variants
+    ]
+    timing = suite.timing.model_dump()
+    memory = [_measure(task, "memory", timing) for task in variants]
+    rounds = []
+    shuffler = random.Random(suite.seed)
+    for number in range(suite.rounds):
+        order = list(variants)
+        shuffler.shuffle(order)
+        rounds += [_measure(task, "time", timing, number) for task in order]
+    return Plan(suite, (*preparing.values(), *variants, *scores, *memory, *rounds))
+
+
+def variant_name(candidate: str, engine: str, precision: str, device: str) -> str:
+    """How a variant is written everywhere: ``gpt2-mini/onnxruntime/int8/cpu``."""
+    return f"{candidate}/{engine}/{precision}/{device}"
+
+
+def _cross(candidates: Sequence[Candidate], suite: Suite) -> list[tuple[Candidate, str, str]]:
+    pairs = [variant.split("/") for variant in suite.variants]
+    return [(candidate, engine, precision) for candidate in candidates for engine, precision in pairs]
+
+
+def _selected(
+    crossed: list[tuple[Candidate, str, str]], only: Sequence[str], skip: Sequence[str]
+) -> list[tuple[Candidate, str, str]]:
+    named = {variant_name(c.name, engine, precision, "cpu"): (c, engine, precision) for c, engine, precision in crossed}
+    for pattern in (*only, *skip):
+        if not any(_matches(name, pattern) for name in named):
+            raise HarnessError(f"the pattern '{pattern}' matches no variant; there are {', '.join(named)}")
+    left = [
+        parts
+        for name, parts in named.items()
+        if (not only or any(_matches(name, pattern) for pattern in only))
+        and not any(_matches(name, pattern) for pattern in skip)
+    ]
+    if not left:
+        raise HarnessError("no variant is left after 'only' and 'skip'")
+    return left
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """A pattern names a whole variant, or its beginning up to a slash."""
+    return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, f"{pattern}/*")
+
+
+def _with_teachers(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Each candidate once, after its teacher."""
+    ordered: dict[str, Candidate] = {}
+
+    def add(candidate: Candidate) -> None:
+        if candidate.teacher:
+            add(candidate.teacher)
+        ordered.setdefault(candidate.name, candidate)
+
+    for candidate in candidates:
+        add(candidate)
+    return list(ordered.values())
+
+
+def _prepare_candidate(candidate: Candidate, corpus: Corpus, base: dict[str, str]) -> Task:
+    subject = Subject(candidate.name, candidate.name, candidate.family, candidate.spec.origin)
+    inputs = ["candidate", base, candidate.description(corpus.hash), corpus.hash]
+    return Task("candidate", candidate, subject, short(digest(inputs)))
+
+
+def _prepare_variant(candidate: Candidate, engine: str, precision: str, suite: Suite, before: Task) -> Task:
+    subject = Subject(
+        variant=variant_name(candidate.name, engine, precision, suite.device),
+        candidate=candidate.name,
+        family=candidate.family,
+        origin=candidate.spec.origin,
+        engine=engine,
+        precision=precision,
+        device=suite.device,
+    )
+    inputs = ["variant", before.hash, engine, precision, suite.device, engine_kind(engine).versions()]
+    return Task("variant", candidate, subject, short(digest(inputs)), needs=(before.hash,))
+
+
+def _measure(variant: Task, kind: Kind, settings: dict[str, Any], round: int | None = None) -> Task:
+    inputs = [kind, variant.hash, settings, round]
+    needs = (*variant.needs, variant.hash)
+    return Task(kind, variant.candidate, variant.subject, short(digest(inputs)), needs, round)

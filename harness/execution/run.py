@@ -1,0 +1,195 @@
+"""Runs a plan: resumes what is there, hands tasks to the executor, and stores what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock, Timeout
+
+from harness.corpora.corpus import Corpus, excerpt
+from harness.errors import HarnessError
+from harness.execution.local import LocalExecutor, Result
+from harness.execution.plan import Plan, Task
+from harness.execution.work import Prepared, WorkOrder
+from harness.quality.protocols import Scoring
+from harness.records.environment import Environment, conditions
+from harness.records.record import Record, Subject
+from harness.records.run_folder import RunFolder
+from harness.speed.timing import Timing
+
+PROMPT_BYTES = 40_000
+_DEADLINE = {"candidate": "prepare", "variant": "prepare", "score": "score", "memory": "time", "time": "time"}
+
+
+class Listener(Protocol):
+    """Hears how a run goes."""
+
+    def began(self, task: Task, done: int, total: int) -> None:
+        """A task begins, after ``done`` of ``total``."""
+
+    def progressed(self, share: float, word: str) -> None:
+        """The current task says how far it is."""
+
+    def ended(self, task: Task, result: Result) -> None:
+        """A task ended."""
+
+
+@dataclass
+class RunState:
+    """What is known while a run goes on: hand-overs of prepare tasks, and why some could not be prepared."""
+
+    prepared: dict[str, Prepared] = field(default_factory=dict)
+    unavailable: dict[str, Result] = field(default_factory=dict)
+
+
+class Runner:
+    """Runs the tasks of a plan that have not finished yet, in order, one at a time.
+
+    A prepare task is run only for tasks that still need it; what it makes is cached, so a resumed run looks it up.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        plan: Plan,
+        corpus: Corpus,
+        environment: Environment,
+        cache_dir: Path,
+        offline: bool,
+    ) -> None:
+        self.folder, self.plan, self.corpus, self.environment = folder, plan, corpus, environment
+        self.cache_dir, self.offline = cache_dir, offline
+        split = plan.suite.evaluation.split
+        size = plan.suite.evaluation.excerpt_bytes
+        self._documents = tuple(excerpt(doc, size) if size else doc for doc in corpus.splits[split])
+        self._prompt_text = _beginning(corpus, PROMPT_BYTES)
+        self._state = RunState()
+
+    def pending(self) -> list[Task]:
+        """Tasks that have no good record yet, with the prepare tasks that these need."""
+        finished = {r.task for r in self.folder.records() if r.fact is None and r.status == "ok"}
+        open_tasks = [task for task in self.plan.tasks if task.hash not in finished]
+        needed = {need for task in open_tasks for need in task.needs}
+        return [task for task in self.plan.tasks if task.hash not in finished or task.hash in needed]
+
+    def run(self, listener: Listener) -> None:
+        """Run what is pending. KeyboardInterrupt leaves a record of the interrupted task and passes on.
+
+        Raises HarnessError when another run is writing to the same folder, or when records cannot be written.
+        """
+        lock = FileLock(self.folder.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise HarnessError(f"another run is writing to {self.folder.path}") from None
+        with lock:
+            executor = LocalExecutor(self.environment.threads, self.offline)
+            tasks = self.pending()
+            for index, task in enumerate(tasks):
+                listener.began(task, index, len(tasks))
+                self._run_task(task, executor, listener)
+
+    def _run_task(self, task: Task, executor: LocalExecutor, listener: Listener) -> None:
+        before = conditions()
+        result = self._unprepared(task)
+        if result is None:
+            order = self._order(task)
+            seconds = getattr(self.plan.suite.deadlines, _DEADLINE[task.kind])
+            try:
+                result = executor.run(order, seconds, listener.progressed)
+            except KeyboardInterrupt:
+                self._store(task, Result("interrupted", "Ctrl-C", None, "", 0.0), before)
+                raise
+            self._keep(task, result)
+        if task.kind in ("candidate", "variant") or task.needs[-1] in self._state.prepared:
+            self._store(task, result, before)
+        listener.ended(task, result)
+
+    def _unprepared(self, task: Task) -> Result | None:
+        """Why a task cannot be done: something that it needs could not be prepared."""
+        for need in task.needs:
+            if (cause := self._state.unavailable.get(need)) is not None:
+                result = Result(cause.status, cause.reason, None, cause.stderr_tail, 0.0)
+                self._state.unavailable[task.hash] = result
+                return result
+        return None
+
+    def _keep(self, task: Task, result: Result) -> None:
+        if task.kind not in ("candidate", "variant"):
+            return
+        if result.outcome is not None and result.outcome.prepared is not None:
+            self._state.prepared[task.hash] = result.outcome.prepared
+        else:
+            self._state.unavailable[task.hash] = result
+
+    def _order(self, task: Task) -> WorkOrder:
+        suite = self.plan.suite
+        generation = suite.generation
+        return WorkOrder(
+            kind=task.kind,
+            candidate=task.candidate,
+            engine=task.subject.engine,
+            precision=task.subject.precision,
+            threads=self.environment.threads,
+            cache_dir=self.cache_dir,
+            offline=self.offline,
+            corpus_name=suite.corpus,
+            corpus_hash=self.corpus.hash,
+            documents=self._documents if task.kind == "score" else (),
+            prompt_text=self._prompt_text,
+            sample_prompt=generation.prompt if task.candidate.family == "causal" else generation.masked_prompt,
+            sample_tokens=generation.new_tokens,
+            scoring=Scoring(**suite.evaluation.model_dump(exclude={"split", "excerpt_bytes"})),
+            timing=Timing(**suite.timing.model_dump()),
+            prepared=self._state.prepared[task.needs[-1]] if task.needs else None,
+        )
+
+    def _store(self, task: Task, result: Result, before: dict[str, object]) -> None:
+        facts = result.outcome.facts if result.outcome else []
+        conditions_around = {"before": before, "after": conditions()}
+        closing = Record(
+            run=self.folder.name,
+            task=task.hash,
+            kind=task.kind,
+            subject=self._subject(task),
+            status=result.status,
+            environment=self.environment.hash,
+            facts=len(facts),
+            round=task.round,
+            reason=result.reason,
+            stderr_tail="" if result.status in ("ok", "skipped") else result.stderr_tail,
+            duration_seconds=round(result.seconds, 3),
+            conditions=conditions_around if task.kind == "time" else {},
+        )
+        split = self.plan.suite.evaluation.split
+        corpus = self.corpus.provenance(split) if task.kind == "score" else {}
+        if corpus and self.plan.suite.evaluation.excerpt_bytes:
+            corpus["excerpt_bytes"] = str(self.plan.suite.evaluation.excerpt_bytes)
+        measured = [
+            replace(closing, fact=fact, facts=0, corpus=corpus, stderr_tail="", conditions={}) for fact in facts
+        ]
+        self.folder.store.append([*measured, closing])
+
+    def _subject(self, task: Task) -> Subject:
+        prepared = self._state.prepared.get(task.hash) or (
+            self._state.prepared.get(task.needs[-1]) if task.needs else None
+        )
+        if prepared is None:
+            return task.subject
+        return replace(
+            task.subject,
+            weights_hash=prepared.checkpoint.weights_hash,
+            tokenizer_hash=prepared.checkpoint.tokenizer_hash,
+        )
+
+
+def _beginning(corpus: Corpus, size: int) -> str:
+    """Real text to time with, from the validation split."""
+    text = ""
+    for document in corpus.splits["validation"]:
+        text += document.text
+        if len(text) >= size:
+            break
+    return text[:size]

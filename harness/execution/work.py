@@ -1,0 +1,190 @@
+"""What a task does, inside its worker process. Each kind of task is one function."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from harness.candidates.artefacts import ArtefactStore
+from harness.candidates.catalogue import Candidate
+from harness.candidates.checkpoint import Checkpoint, load_tokenizer
+from harness.corpora.corpus import Document
+from harness.engines.base import Ids, Session
+from harness.engines.catalogue import engine_kind
+from harness.engines.generation import generate
+from harness.errors import HarnessError
+from harness.quality.measures import measure_quality
+from harness.quality.protocols import Scoring
+from harness.records.record import Fact
+from harness.speed.control import control_seconds
+from harness.speed.timing import Timing, time_session
+from harness.speed.workloads import encode_pass, generation_pass
+from harness.training.checkpoints import obtain, training_curve, unigram_counts
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a prepare task hands to the tasks that need it."""
+
+    checkpoint: Checkpoint
+    folder: Path
+
+
+@dataclass(frozen=True)
+class WorkOrder:
+    """Everything that a worker needs: plain data, sent to another process."""
+
+    kind: str
+    candidate: Candidate
+    engine: str
+    precision: str
+    threads: int
+    cache_dir: Path
+    offline: bool
+    corpus_name: str
+    corpus_hash: str
+    documents: tuple[Document, ...]
+    prompt_text: str
+    sample_prompt: str
+    sample_tokens: int
+    scoring: Scoring
+    timing: Timing
+    prepared: Prepared | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a task found out, and what it hands on."""
+
+    facts: list[Fact]
+    prepared: Prepared | None = None
+
+
+@dataclass(frozen=True)
+class Channel:
+    """How a task speaks to the parent: how far it is, and that its memory is to be watched from now on."""
+
+    progress: Callable[[float, str], None]
+    watch_memory: Callable[[], None]
+
+
+def perform(order: WorkOrder, channel: Channel) -> Outcome:
+    """Do the task. Raises HarnessError or UnavailableError with the reason where it cannot be done."""
+    tasks = {
+        "candidate": prepare_candidate,
+        "variant": prepare_variant,
+        "score": score,
+        "memory": use_memory,
+        "time": time_variant,
+    }
+    return tasks[order.kind](order, channel)
+
+
+def prepare_candidate(order: WorkOrder, channel: Channel) -> Outcome:
+    """Fetch, train or distil the candidate, and count the corpus in its tokenizer."""
+    import torch
+
+    torch.set_num_threads(order.threads)
+    store = ArtefactStore(order.cache_dir)
+    checkpoint = obtain(order.candidate, order.corpus_name, order.corpus_hash, store, order.offline, channel.progress)
+    channel.progress(1.0, "counting tokens")
+    unigram_counts(checkpoint, order.corpus_name, order.corpus_hash, store)
+    facts = [Fact(metric="parameters", value=float(checkpoint.parameters()))]
+    if curve := training_curve(checkpoint):
+        about = {key: curve[key] for key in ("tokens", "initialised_from", "unigram_loss")}
+        for metric, samples in (("training_loss", curve["steps"]), ("validation_loss", curve["validation"])):
+            facts.append(
+                Fact(metric=metric, value=samples[-1]["loss"], n=len(samples), samples=samples, protocol=about)
+            )
+    return Outcome(facts, Prepared(checkpoint, checkpoint.path))
+
+
+def prepare_variant(order: WorkOrder, channel: Channel) -> Outcome:
+    """Export, convert or quantise the checkpoint for its engine."""
+    import torch
+
+    torch.set_num_threads(order.threads)
+    before = _prepared(order)
+    engine = engine_kind(order.engine).load()
+    channel.progress(0.0, "exporting")
+    folder = engine.prepare(before.checkpoint, order.precision, ArtefactStore(order.cache_dir))
+    return Outcome([], Prepared(before.checkpoint, folder))
+
+
+def score(order: WorkOrder, channel: Channel) -> Outcome:
+    """Measure the size and the quality of the variant, and let it write a sample."""
+    before, session = _open(order)
+    tokenizer = load_tokenizer(before.checkpoint.path)
+    counts = unigram_counts(before.checkpoint, order.corpus_name, order.corpus_hash, ArtefactStore(order.cache_dir))
+    facts = [
+        Fact(metric="weights_bytes", value=float(session.facts.weights_bytes)),
+        Fact(metric="quantised_share", value=session.facts.quantised_share),
+        *measure_quality(session, tokenizer, order.documents, counts, order.scoring),
+        Fact(
+            metric="text",
+            text=generate(session, tokenizer, order.sample_prompt, order.sample_tokens),
+            protocol={"prompt": order.sample_prompt, "new_tokens": order.sample_tokens, "decoding": "greedy"},
+        ),
+    ]
+    session.close()
+    return Outcome(facts)
+
+
+def use_memory(order: WorkOrder, channel: Channel) -> Outcome:
+    """Load and run the variant once while the parent watches this process's memory."""
+    tokenizer = load_tokenizer(_prepared(order).checkpoint.path)
+    prompt, _ = _real_tokens(tokenizer, order)
+    engine_kind(order.engine).load()
+    channel.watch_memory()
+    _, session = _open(order)
+    if session.facts.family == "masked":
+        encode_pass(session, prompt[np.newaxis], time.perf_counter)
+    else:
+        generation_pass(session, prompt, order.timing.new_tokens, time.perf_counter)
+    return Outcome([])
+
+
+def time_variant(order: WorkOrder, channel: Channel) -> Outcome:
+    """Time the variant's loading and its workloads: one worker's share of one round."""
+    tokenizer = load_tokenizer(_prepared(order).checkpoint.path)
+    prompt, batch = _real_tokens(tokenizer, order)
+    engine_kind(order.engine).load()
+    control = control_seconds(time.perf_counter)
+    start = time.perf_counter()
+    _, session = _open(order)
+    load_seconds = time.perf_counter() - start
+    facts = time_session(session, prompt, batch, order.timing, time.perf_counter)
+    threads = {"threads": order.threads}
+    return Outcome(
+        [
+            Fact(metric="control_seconds", value=control),
+            Fact(metric="load_seconds", value=load_seconds, protocol={"file_cache": "warm", **threads}),
+            *(replace(fact, protocol={**fact.protocol, **threads}) for fact in facts),
+        ]
+    )
+
+
+def _prepared(order: WorkOrder) -> Prepared:
+    if order.prepared is None:
+        raise HarnessError(f"nothing was prepared for {order.candidate.name}")
+    return order.prepared
+
+
+def _open(order: WorkOrder) -> tuple[Prepared, Session]:
+    before = _prepared(order)
+    engine = engine_kind(order.engine).load()
+    return before, engine.open(before.folder, order.candidate.family, order.precision, order.threads)
+
+
+def _real_tokens(tokenizer: object, order: WorkOrder) -> tuple[Ids, Ids]:
+    """A prompt [prompt_tokens] and a batch [batch_size, prompt_tokens] of corpus text, repeated where it is short."""
+    ids = np.asarray(tokenizer(order.prompt_text, add_special_tokens=False)["input_ids"], dtype=np.int64)  # type: ignore[operator]
+    if not len(ids):
+        raise HarnessError("the corpus gives no tokens to time with")
+    length, rows = order.timing.prompt_tokens, order.timing.batch_size
+    batch = np.resize(ids, (rows, length))
+    return batch[0], batch

@@ -1,0 +1,76 @@
+"""The worker process: does one task and reports over a pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import traceback
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError, UnavailableError
+
+_PR_SET_PDEATHSIG = 1
+
+
+def work(order: Any, connection: Connection, stderr_file: Path) -> None:
+    """Entry point of a worker. Sends ``progress`` and ``watch`` messages and one ``end`` message.
+
+    The worker leads a process group of its own, so that it can be killed with whatever it starts, and dies with the
+    process that it was forked from. What it prints goes to ``stderr_file``.
+    """
+    _lead_own_group()
+    with stderr_file.open("wb", buffering=0) as sink:
+        os.dup2(sink.fileno(), 1)
+        os.dup2(sink.fileno(), 2)
+    connection.send(("started", os.getpid()))
+    try:
+        from harness.execution.work import Channel, perform
+
+        outcome = perform(order, Channel(_progress(connection), _watch(connection)))
+        message = ("end", "ok", "", outcome)
+    except UnavailableError as error:
+        message = ("end", "skipped", _one_line(error), None)
+    except HarnessError as error:
+        message = ("end", "failed", _one_line(error), None)
+    except MemoryError as error:
+        message = ("end", "out-of-memory", _one_line(error) or "MemoryError", None)
+    except Exception as error:  # noqa: BLE001 - the boundary of a task: whatever it raised becomes its record
+        traceback.print_exc()
+        status = "out-of-memory" if type(error).__name__ == "OutOfMemoryError" else "failed"
+        message = ("end", status, f"{type(error).__name__}: {_one_line(error)}", None)
+    sys.stderr.flush()
+    connection.send(message)
+    connection.close()
+
+
+def _lead_own_group() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.setsid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _progress(connection: Connection) -> Any:
+    def progress(share: float, word: str) -> None:
+        connection.send(("progress", share, word))
+
+    return progress
+
+
+def _watch(connection: Connection) -> Any:
+    def watch_memory() -> None:
+        connection.send(("watch",))
+        with contextlib.suppress(EOFError):
+            connection.recv()
+
+    return watch_memory
+
+
+def _one_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else ""

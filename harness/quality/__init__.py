@@ -1,0 +1,1 @@
+"""What a variant knows: likelihoods and everything derived from them. Knows sessions, not engines."""

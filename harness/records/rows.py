@@ -1,0 +1,90 @@
+"""One row a variant: what all its records say together. Every table, ranking and export is made from rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.records.metrics import METRICS
+from harness.records.record import Fact, Record, Subject
+from harness.stats.intervals import Estimate, median_estimate
+
+
+@dataclass(frozen=True)
+class Value:
+    """A metric of a row. ``rounds`` holds one reading a timing round, ``documents`` the sums a document, where the
+    metric has them; paired comparisons are made of these."""
+
+    estimate: Estimate
+    rounds: dict[int, float] = field(default_factory=dict)
+    documents: dict[int, dict[str, float]] = field(default_factory=dict)
+    protocol: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A variant with its status and its metrics. ``sample`` is text that it made from ``sample_prompt``."""
+
+    subject: Subject
+    status: str
+    reason: str
+    metrics: dict[str, Value]
+    sample: str = ""
+    sample_prompt: str = ""
+
+    @property
+    def variant(self) -> str:
+        """``candidate/engine/precision/device``."""
+        return self.subject.variant
+
+    def value(self, metric: str) -> float | None:
+        """The value of a metric, None where it was not measured."""
+        found = self.metrics.get(metric)
+        return found.estimate.value if found else None
+
+
+def make_rows(records: Sequence[Record]) -> list[Row]:
+    """Rows of all variants in records of finished tasks, in the order in which they were prepared."""
+    by_candidate: dict[str, list[Record]] = {}
+    by_variant: dict[str, list[Record]] = {}
+    for record in records:
+        if record.kind == "candidate":
+            by_candidate.setdefault(record.subject.candidate, []).append(record)
+        else:
+            by_variant.setdefault(record.subject.variant, []).append(record)
+    return [_row(mine, by_candidate.get(mine[0].subject.candidate, [])) for mine in by_variant.values()]
+
+
+def _row(mine: list[Record], shared: list[Record]) -> Row:
+    closings = [record for record in mine if record.fact is None]
+    bad = [record for record in closings if record.status != "ok"]
+    facts = [(record, record.fact) for record in (*shared, *mine) if record.fact is not None]
+    metrics: dict[str, list[tuple[Record, Fact]]] = {}
+    for record, fact in facts:
+        if fact.value is not None and METRICS[fact.metric].measure != "training":
+            metrics.setdefault(fact.metric, []).append((record, fact))
+    text = next((fact for _, fact in facts if fact.metric == "text"), None)
+    return Row(
+        subject=max((record.subject for record in mine), key=lambda subject: bool(subject.weights_hash)),
+        status=bad[0].status if bad else "ok",
+        reason=_reason(bad[0]) if bad else "",
+        metrics={name: _value(found) for name, found in metrics.items()},
+        sample=text.text if text else "",
+        sample_prompt=str(text.protocol.get("prompt", "")) if text else "",
+    )
+
+
+def _reason(record: Record) -> str:
+    words = {"score": "scoring: ", "memory": "measuring memory: ", "time": "timing: "}
+    return words.get(record.kind, "") + record.reason
+
+
+def _value(found: list[tuple[Record, Fact]]) -> Value:
+    rounds = {record.round: fact.value for record, fact in found if record.round is not None and fact.value is not None}
+    fact = found[-1][1]
+    if rounds:
+        return Value(median_estimate(list(rounds.values())), rounds, protocol=fact.protocol)
+    value = fact.value if fact.value is not None else 0.0
+    documents = {int(sums["document"]): sums for sums in fact.samples if isinstance(sums, dict) and "document" in sums}
+    return Value(Estimate(value, fact.low, fact.high, fact.n, fact.interval), {}, documents, fact.protocol)

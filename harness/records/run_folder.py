@@ -1,0 +1,118 @@
+"""A run's folder: what was asked for, on which machine, and the records of what came out."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.records.record import Record
+from harness.records.store import RecordStore
+
+RUN_FILE = "run.json"
+RECORDS_FILE = "records.jsonl"
+REPORT_FILE = "report.md"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """``run.json`` (suite, environment, command, corpus; written once), ``records.jsonl`` and the rendered reports.
+
+    ``identity`` names everything that must be equal for a run to be resumed rather than begun anew.
+    """
+
+    path: Path
+    info: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which records carry."""
+        return self.path.name
+
+    @property
+    def store(self) -> RecordStore:
+        """The run's records."""
+        return RecordStore(self.path / RECORDS_FILE)
+
+    def records(self) -> list[Record]:
+        """Records of finished tasks, each task's last attempt only."""
+        return self.store.finished()
+
+
+def create_run(runs_dir: Path, suite_name: str, identity: str, info: dict[str, Any]) -> RunFolder:
+    """Make a folder named after the suite and the time (UTC). Raises HarnessError where it cannot be written."""
+    stamp = datetime.now(UTC)
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        path = _fresh_folder(runs_dir, f"{suite_name}-{stamp:%Y%m%d-%H%M%S}")
+        body = {"schema_version": 1, "identity": identity, "created": stamp.isoformat(timespec="seconds"), **info}
+        write_whole(path / RUN_FILE, json.dumps(body, indent=1, ensure_ascii=False))
+    except OSError as error:
+        raise HarnessError(f"cannot write to {runs_dir}: {error.strerror or error}; see --runs-dir") from error
+    return RunFolder(path, body)
+
+
+def open_run(path: Path) -> RunFolder:
+    """Open a run. Raises HarnessError where there is none, or where it is damaged."""
+    file = path / RUN_FILE
+    try:
+        info = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HarnessError(f"no run in {path}: {error.strerror or error} ({RUN_FILE})") from error
+    except ValueError as error:
+        raise HarnessError(f"{file} is damaged: {error}") from error
+    if not isinstance(info, dict) or info.get("schema_version") != 1:
+        raise HarnessError(f"{file}: expected schema version 1; was it written by another version of harness?")
+    return RunFolder(path, info)
+
+
+def find_runs(runs_dir: Path) -> list[RunFolder]:
+    """All runs in a folder, the oldest first; folders that hold no readable run are passed over."""
+    runs = []
+    for file in sorted(runs_dir.glob(f"*/{RUN_FILE}")):
+        try:
+            runs.append(open_run(file.parent))
+        except HarnessError:
+            continue
+    return sorted(runs, key=lambda run: (run.info.get("created", ""), run.name))
+
+
+def find_run(name_or_path: str, runs_dir: Path) -> RunFolder:
+    """A run by path, by name, or ``latest``. Raises HarnessError where there is none."""
+    runs = find_runs(runs_dir)
+    if name_or_path == "latest":
+        if not runs:
+            raise HarnessError(f"there is no run in {runs_dir}; make one with: harness run --suite cpu")
+        return runs[-1]
+    for path in (Path(name_or_path), runs_dir / name_or_path):
+        if (path / RUN_FILE).exists():
+            return open_run(path)
+    raise HarnessError(f"no run '{name_or_path}', neither a folder nor in {runs_dir}; see: harness list runs")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file aside and rename it into place, so that readers find the old text or the new, never a part."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with aside.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _fresh_folder(runs_dir: Path, name: str) -> Path:
+    for attempt in range(1000):
+        path = runs_dir / (name if attempt == 0 else f"{name}-{attempt}")
+        try:
+            path.mkdir()
+            return path
+        except FileExistsError:
+            continue
+    raise HarnessError(f"there are too many runs named {name} in {runs_dir}")

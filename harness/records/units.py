@@ -1,0 +1,33 @@
+"""Numbers as people read them; values are stored exactly and rounded here only."""
+
+from __future__ import annotations
+
+_BYTES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
+
+
+def quantity(value: float, unit: str) -> str:
+    """A value with its unit: three or four significant digits, bytes and seconds in a size that fits."""
+    if unit == "bytes":
+        for name, size in _BYTES:
+            if abs(value) >= size:
+                return f"{significant(value / size)} {name}"
+        return f"{value:.0f} B"
+    if unit == "s":
+        return f"{significant(value)} s" if abs(value) >= 1 else f"{significant(value * 1000)} ms"
+    if unit == "parameters":
+        return f"{significant(value / 1e6)} M"
+    if unit == "fraction":
+        return f"{value:.0%}"
+    return significant(value) if unit in ("perplexity", "") else f"{significant(value)} {unit}"
+
+
+def significant(value: float) -> str:
+    """Four significant digits below 10, three above, whole numbers with thousands separators from 1,000 on."""
+    size = abs(value)
+    if size >= 1000:
+        return f"{value:,.0f}"
+    if size >= 100:
+        return f"{value:.0f}"
+    if size >= 10:
+        return f"{value:.1f}"
+    return f"{value:.3g}" if size < 1 else f"{value:.3f}"

@@ -1,0 +1,132 @@
+"""The Markdown report of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from harness.records.record import Record
+from harness.records.rows import Row, make_rows
+from harness.records.run_folder import RunFolder
+from harness.reporting import sections
+from harness.selection.limits import parse_limit
+from harness.selection.recommend import UseCase
+from harness.selection.words import paragraphs
+
+_NOT_RANKED = (
+    "Perplexities of different families are different quantities (every token given its left context, masked tokens "
+    "given both sides, dropped spans given the rest), so each stands in a table of its own and none is ranked against "
+    "another. Between causal models with different tokenizers, compare bits per byte."
+)
+
+
+def report(run: RunFolder) -> str:
+    """The whole report, from the run's records alone."""
+    records = run.records()
+    rows = make_rows(records)
+    parts = [_heading(run, rows)]
+    if not rows:
+        return "\n\n".join([*parts, "Nothing has been measured yet."]) + "\n"
+    parts += _recommendations(run, rows)
+    parts += ["## Comparison", sections.comparison_table(rows).markdown(), _how_to_read(run)]
+    parts += _quality(run, rows)
+    parts += _speed(run, rows)
+    if change := sections.change_table(rows):
+        parts += [
+            "## What ONNX and lower precision changed",
+            "Ratios to fp32 torch, below 1 is smaller; 95 % intervals paired by document (quality) and by round (speed).",
+            change.markdown(),
+        ]
+    parts += _training_and_samples(records, rows)
+    if problems := sections.problems_table(rows):
+        parts += ["## Failed and skipped", problems.markdown()]
+    parts += ["## Environment", "\n".join(sections.environment_lines(run.info.get("environment", {})))]
+    parts += ["## Reproduce", f"```\n{run.info.get('command', '')}\n```"]
+    return "\n\n".join(parts) + "\n"
+
+
+def use_cases(suite: dict[str, Any]) -> list[UseCase]:
+    """The use cases of a stored suite."""
+    return [
+        UseCase(
+            title=case["title"],
+            families=tuple(case["families"]),
+            objective=case["objective"],
+            tie_breakers=tuple(case["tie_breakers"]),
+            limits=tuple(parse_limit(limit) for limit in case["limits"]),
+        )
+        for case in suite.get("use_case", [])
+    ]
+
+
+def _heading(run: RunFolder, rows: Sequence[Row]) -> str:
+    suite, corpus = run.info.get("suite", {}), run.info.get("corpus", {})
+    counts = {status: sum(row.status == status for row in rows) for status in dict.fromkeys(row.status for row in rows)}
+    tally = ", ".join(f"{count} {status}" for status, count in counts.items()) or "none yet"
+    title = suite.get("title") or run.info.get("suite_name", "run")
+    return (
+        f"# {title}\n\n"
+        f"Run `{run.name}` of {run.info.get('suite_name')} on {run.info.get('created')}; "
+        f"corpus {corpus.get('name')} ({corpus.get('note')}); variants: {tally}."
+    )
+
+
+def _recommendations(run: RunFolder, rows: Sequence[Row]) -> list[str]:
+    cases = use_cases(run.info.get("suite", {}))
+    if not cases:
+        return []
+    return ["## Recommendations", *(f"**{title}.** {text}" for title, text in paragraphs(rows, cases))]
+
+
+def _how_to_read(run: RunFolder) -> str:
+    rounds = run.info.get("suite", {}).get("rounds", 0)
+    timing = run.info.get("suite", {}).get("timing", {})
+    return (
+        f"Prefill, decode and encode are tokens/s at batch 1 (prompt of {timing.get('prompt_tokens')} tokens, "
+        f"{timing.get('new_tokens')} decoded): the median over {rounds} fresh worker processes. Weights are the bytes on "
+        "disk that the engine loads; peak memory is what the worker held alone, over its baseline before loading. "
+        "*Not equivalent*: its perplexity differs from its fp32 torch parent's by more than 0.1 % (fp32) or 5 %; such a "
+        "variant is never recommended."
+    )
+
+
+def _quality(run: RunFolder, rows: Sequence[Row]) -> list[str]:
+    tables = sections.quality_tables(rows)
+    if not tables:
+        return []
+    evaluation = run.info.get("suite", {}).get("evaluation", {})
+    size = evaluation.get("excerpt_bytes", 0)
+    text = f"the middle {size:,} bytes of each document" if size else "all documents"
+    parts = ["## Quality", _NOT_RANKED, f"Scored on {text} of the {evaluation.get('split')} split."]
+    for title, protocol, table in tables:
+        parts += [f"### {title}", f"Protocol: {protocol}", table.markdown()]
+    return parts
+
+
+def _speed(run: RunFolder, rows: Sequence[Row]) -> list[str]:
+    tables = sections.speed_tables(rows)
+    if not tables:
+        return []
+    rounds = run.info.get("suite", {}).get("rounds", 0)
+    interval = (
+        "Brackets are 95 % intervals from order statistics over the workers."
+        if rounds >= 6
+        else f"{rounds} rounds are too few for an interval; six give one."
+    )
+    parts = ["## Speed", interval]
+    for title, table in tables:
+        parts += [f"### {title.capitalize()}", table.markdown()]
+    return parts
+
+
+def _training_and_samples(records: Sequence[Record], rows: Sequence[Row]) -> list[str]:
+    parts = []
+    if training := sections.training_table(records):
+        note = (
+            "Losses in nats a token on a frozen part of the validation split; unigram is what word frequencies reach."
+        )
+        parts += ["## Training", note, training.markdown()]
+    if texts := sections.samples(rows):
+        prompts = " and ".join(dict.fromkeys(f"“{row.sample_prompt}”" for row in rows if row.sample_prompt))
+        parts += ["## Samples", f"Greedy, from {prompts}.", "\n".join(texts)]
+    return parts

@@ -1,0 +1,216 @@
+"""The sections of a report, each made from rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from harness.records.metrics import METRICS
+from harness.records.record import Record
+from harness.records.rows import Row
+from harness.records.units import quantity, significant
+from harness.reporting.table import Table, escape, without_empty_columns
+from harness.selection.comparison import compare
+from harness.selection.equivalence import not_equivalent, parent_of
+
+NOTHING = "–"
+QUALITY = {"causal": "perplexity", "masked": "masked_perplexity", "seq2seq": "span_perplexity"}
+FAMILY_WORDS = {
+    "causal": "Causal models: next-token perplexity",
+    "masked": "Masked models: perplexity of masked tokens",
+    "seq2seq": "Sequence-to-sequence models: perplexity of corrupted spans",
+}
+_SPEED = {
+    "generation": ("prefill_tokens_per_second", "time_to_first_token_seconds", "decode_tokens_per_second",
+                   "inter_token_seconds_p50", "inter_token_seconds_p95", "inter_token_seconds_p99"),
+    "encoding": ("encode_tokens_per_second", "encode_batch_tokens_per_second", "latency_seconds_p50",
+                 "latency_seconds_p95", "latency_seconds_p99"),
+}  # fmt: skip
+
+
+def comparison_table(rows: Sequence[Row]) -> Table:
+    """Every variant with its size, speed and memory; of quality only what compares between causal models."""
+    metrics = ("parameters", "weights_bytes", "bits_per_byte", "prefill_tokens_per_second",
+               "decode_tokens_per_second", "encode_tokens_per_second", "peak_memory_bytes", "load_seconds")  # fmt: skip
+    headers = ["variant", "family", *(METRICS[name].title for name in metrics), "status"]
+    lines = [
+        [
+            f"`{row.variant}`",
+            row.subject.family,
+            *(_cell(row, name, interval=False) for name in metrics),
+            _status(row, rows),
+        ]
+        for row in rows
+    ]
+    return without_empty_columns(headers, lines, left=2)
+
+
+def quality_tables(rows: Sequence[Row]) -> list[tuple[str, str, Table]]:
+    """(title, protocol in words, table) a family, with a unigram baseline line a tokenizer."""
+    found = []
+    for family, metric in QUALITY.items():
+        mine = [row for row in rows if row.subject.family == family and metric in row.metrics]
+        if not mine:
+            continue
+        lines = [
+            [
+                f"`{row.variant}`",
+                _cell(row, metric),
+                _cell(row, "bits_per_byte"),
+                _against_baseline(row, metric),
+                _against_parent(row, rows, metric),
+            ]
+            for row in mine
+        ]
+        for row in _one_per_tokenizer(mine):
+            lines.append(
+                [
+                    f"*unigram baseline ({row.subject.candidate}'s tokenizer)*",
+                    _cell(row, "unigram_perplexity"),
+                    _cell(row, "unigram_bits_per_byte"),
+                    "1.00",
+                    NOTHING,
+                ]
+            )
+        headers = ["variant", METRICS[metric].title, "bits per byte", "of the baseline", "against fp32 torch"]
+        found.append((FAMILY_WORDS[family], protocol_words(mine), without_empty_columns(headers, lines)))
+    return found
+
+
+def protocol_words(rows: Sequence[Row]) -> str:
+    """The protocol of a quality table: printed once where all rows share it, which they do in one suite."""
+    metric = QUALITY[rows[0].subject.family]
+    protocols = [dict(row.metrics[metric].protocol) for row in rows]
+    scored = sorted({protocol.pop("tokens_scored", 0) for protocol in protocols})
+    distinct = [protocol for i, protocol in enumerate(protocols) if protocol not in protocols[:i]]
+    shown = "; or ".join(", ".join(f"{key.replace('_', ' ')} {value}" for key, value in p.items()) for p in distinct)
+    tokens = f"{scored[0]:,}" if len(scored) == 1 else f"{scored[0]:,} to {scored[-1]:,}"
+    return f"{shown}; {tokens} tokens scored. Intervals: 95 %, clustered by document."
+
+
+def speed_tables(rows: Sequence[Row]) -> list[tuple[str, Table]]:
+    """Generation and encoding, with intervals over fresh workers where there are six or more."""
+    tables = []
+    for title, metrics in _SPEED.items():
+        mine = [row for row in rows if metrics[0] in row.metrics]
+        lines = [
+            [f"`{row.variant}`", *(_cell(row, name, interval=i in (0, 2)) for i, name in enumerate(metrics))]
+            for row in mine
+        ]
+        if lines:
+            tables.append((title, without_empty_columns(["variant", *(METRICS[m].title for m in metrics)], lines)))
+    return tables
+
+
+def change_table(rows: Sequence[Row]) -> Table | None:
+    """What another engine or precision changed against fp32 torch, as paired ratios with 95 % intervals."""
+    metrics = ("weights_bytes", "peak_memory_bytes", *QUALITY.values(), "prefill_tokens_per_second",
+               "decode_tokens_per_second", "encode_tokens_per_second")  # fmt: skip
+    lines = []
+    for row in rows:
+        parent = parent_of(row, rows)
+        if parent is None or row.status != "ok":
+            continue
+        ratios = [compare(parent, row, metric) for metric in metrics]
+        share = row.value("quantised_share") or 0.0
+        verdict = "not equivalent" if not_equivalent(row, rows) else "equivalent"
+        cells = [_ratio_cell(c.ratio.value, c.ratio.low, c.ratio.high) if c else NOTHING for c in ratios]
+        lines.append([f"`{row.variant}`", *cells, f"{share:.0%}", verdict])
+    headers = ["variant", *(METRICS[m].title for m in metrics), "stored as int8", "verdict"]
+    return without_empty_columns(headers, lines) if lines else None
+
+
+def training_table(records: Sequence[Record]) -> Table | None:
+    """Validation loss at even distances along each training run, against the unigram baseline."""
+    lines = []
+    for record in records:
+        fact = record.fact
+        if fact is None or fact.metric != "validation_loss":
+            continue
+        floor = float(fact.protocol.get("unigram_loss", 0.0))
+        losses = " → ".join(f"{point['loss']:.3f}" for point in fact.samples)
+        lines.append(
+            [
+                f"`{record.subject.candidate}`",
+                record.subject.origin,
+                str(fact.protocol.get("initialised_from", "")),
+                f"{fact.protocol.get('tokens', 0):,}",
+                losses,
+                f"{floor:.3f}",
+            ]
+        )
+    headers = ["candidate", "origin", "starts from", "tokens", "validation loss along the way", "unigram"]
+    return Table(tuple(headers), tuple(map(tuple, lines)), left=3) if lines else None
+
+
+def samples(rows: Sequence[Row]) -> list[str]:
+    """What each candidate wrote, once where its variants agree."""
+    found = []
+    for candidate in dict.fromkeys(row.subject.candidate for row in rows):
+        mine = [row for row in rows if row.subject.candidate == candidate and row.sample]
+        for text in dict.fromkeys(row.sample for row in mine):
+            writers = [row for row in mine if row.sample == text]
+            names = ", ".join(f"{row.subject.engine}/{row.subject.precision}" for row in writers)
+            found.append(f"- **{escape(candidate)}** ({names}): {escape(text)}")
+    return found
+
+
+def problems_table(rows: Sequence[Row]) -> Table | None:
+    """Variants that failed or were skipped, each with its reason."""
+    lines = [(f"`{row.variant}`", row.status, row.reason) for row in rows if row.status != "ok"]
+    return Table(("variant", "status", "reason"), tuple(lines), left=3) if lines else None
+
+
+def environment_lines(environment: dict[str, Any]) -> list[str]:
+    """The machine and the versions, as a list."""
+    versions = ", ".join(f"{name} {number}" for name, number in environment.get("versions", {}).items())
+    dirty = " (with uncommitted changes)" if environment.get("dirty") else ""
+    return [
+        f"- CPU: {escape(str(environment.get('cpu')))}, {environment.get('cores')} cores, "
+        f"{environment.get('threads')} threads used, ISA {', '.join(environment.get('isa', ())) or 'unknown'}",
+        f"- Memory: {quantity(environment.get('memory_bytes', 0), 'bytes')}; GPU: {', '.join(environment.get('gpus', ())) or 'none'}",
+        f"- System: {escape(str(environment.get('system')))}, Python {environment.get('python')}, "
+        f"governor {environment.get('governor')}",
+        f"- Versions: {versions}; commit {environment.get('commit')}{dirty}",
+    ]
+
+
+def _cell(row: Row, metric: str, interval: bool = True) -> str:
+    value = row.metrics.get(metric)
+    if value is None:
+        return NOTHING
+    estimate, unit = value.estimate, METRICS[metric].unit
+    plain = "" if unit in ("tokens/s", "bits/byte") else unit
+    text = significant(estimate.value) if unit != plain else quantity(estimate.value, plain)
+    if interval and estimate.low is not None and estimate.high is not None and estimate.low != estimate.high:
+        low, high = (significant(v) if unit != plain else quantity(v, plain) for v in (estimate.low, estimate.high))
+        return f"{text} [{low}, {high}]"
+    return text
+
+
+def _ratio_cell(value: float, low: float | None, high: float | None) -> str:
+    digits = 4 if abs(value - 1) < 0.02 else 2
+    if low is None or high is None or low == high:
+        return f"{value:.{digits}f}"
+    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _status(row: Row, rows: Sequence[Row]) -> str:
+    if row.status == "ok" and not_equivalent(row, rows):
+        return "not equivalent"
+    return row.status
+
+
+def _against_baseline(row: Row, metric: str) -> str:
+    value, floor = row.value(metric), row.value("unigram_perplexity")
+    return f"{value / floor:.2f}" if value and floor else NOTHING
+
+
+def _against_parent(row: Row, rows: Sequence[Row], metric: str) -> str:
+    parent = parent_of(row, rows)
+    comparison = compare(parent, row, metric) if parent else None
+    return _ratio_cell(comparison.ratio.value, comparison.ratio.low, comparison.ratio.high) if comparison else NOTHING
+
+
+def _one_per_tokenizer(rows: Sequence[Row]) -> list[Row]:
+    return list({row.subject.tokenizer_hash: row for row in reversed(rows)}.values())[::-1]

@@ -1,0 +1,1 @@
+"""Which variant to deploy for which use case, and the words that say why."""

@@ -1,0 +1,75 @@
+"""Two rows compared in pairs: over the same documents, or over the same rounds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from harness.records.metrics import METRICS
+from harness.records.rows import Row, Value
+from harness.stats.intervals import Estimate, exponential
+from harness.stats.paired import paired_ratio_difference, paired_time_ratio
+
+_WEIGHT = {"bits_per_byte": "bytes", "perplexity": "tokens", "masked_perplexity": "tokens", "span_perplexity": "tokens"}
+TOKENIZER_BOUND = ("perplexity", "masked_perplexity", "span_perplexity")
+"""Metrics a token: comparable only between models that share a tokenizer."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """new / base of a metric. ``better`` is None where the interval does not settle it."""
+
+    ratio: Estimate
+    better: bool | None
+
+
+def compare(base: Row, new: Row, metric: str) -> Comparison | None:
+    """Compare a metric of two rows; None where one lacks it or where its values are not comparable.
+
+    Quality is paired by document, timings by round. Where neither is there the two values stand for themselves, and
+    any difference counts. Fewer than six common rounds give no interval: then nothing is settled.
+    """
+    before, after = base.metrics.get(metric), new.metrics.get(metric)
+    if before is None or after is None:
+        return None
+    if metric in TOKENIZER_BOUND and base.subject.tokenizer_hash != new.subject.tokenizer_hash:
+        return None
+    ratio = _ratio(before, after, metric)
+    return None if ratio is None else Comparison(ratio, _better(ratio, metric))
+
+
+def _ratio(before: Value, after: Value, metric: str) -> Estimate | None:
+    if metric in _WEIGHT and before.documents and after.documents:
+        return _paired_by_document(before, after, metric)
+    rounds = sorted(set(before.rounds) & set(after.rounds))
+    if rounds:
+        return paired_time_ratio([before.rounds[r] for r in rounds], [after.rounds[r] for r in rounds])
+    if before.rounds or after.rounds or before.estimate.value <= 0:
+        return None
+    ratio = after.estimate.value / before.estimate.value
+    return Estimate(ratio, ratio, ratio, 1, "single values")
+
+
+def _paired_by_document(before: Value, after: Value, metric: str) -> Estimate | None:
+    """The ratio of perplexities, or of bits per byte (through its logarithm, by the delta method)."""
+    common = sorted(set(before.documents) & set(after.documents))
+    if not common:
+        return None
+    weight = _WEIGHT[metric]
+    bt, bw = [[before.documents[d][key] for d in common] for key in ("nll", weight)]
+    nt, nw = [[after.documents[d][key] for d in common] for key in ("nll", weight)]
+    difference = paired_ratio_difference(bt, bw, nt, nw)
+    if metric != "bits_per_byte":
+        return exponential(difference)
+    base = sum(bt) / sum(bw)
+    value = math.log1p(difference.value / base)
+    if difference.low is None or difference.high is None:
+        return exponential(Estimate(value, None, None, difference.n, difference.method))
+    half = (difference.high - difference.low) / 2 / (base + difference.value)
+    return exponential(Estimate(value, value - half, value + half, difference.n, difference.method))
+
+
+def _better(ratio: Estimate, metric: str) -> bool | None:
+    if ratio.low is None or ratio.high is None or ratio.low <= 1.0 <= ratio.high:
+        return None
+    return (ratio.low > 1.0) == METRICS[metric].higher_is_better

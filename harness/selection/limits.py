@@ -1,0 +1,34 @@
+"""Limits of a use case: ``metric <= number`` or ``metric >= number``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from harness.records.metrics import METRICS
+
+_LIMIT = re.compile(r"\s*(\w+)\s*(<=|>=)\s*([0-9.eE+-]+)\s*")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A bound on a metric, in the metric's unit."""
+
+    metric: str
+    comparison: str
+    bound: float
+
+    def met_by(self, value: float) -> bool:
+        """Whether a value keeps the limit."""
+        return value <= self.bound if self.comparison == "<=" else value >= self.bound
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.comparison} {self.bound:g}"
+
+
+def parse_limit(text: str) -> Limit:
+    """Parse a limit. Raises ValueError that says what was expected."""
+    match = _LIMIT.fullmatch(text)
+    if match is None or match[1] not in METRICS:
+        raise ValueError(f"expected 'METRIC <= NUMBER' or 'METRIC >= NUMBER' with a known metric, not '{text}'")
+    return Limit(match[1], match[2], float(match[3]))

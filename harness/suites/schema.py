@@ -1,0 +1,129 @@
+"""The keys of a suite file. Every key here is documented in docs/suites.md, and a test keeps it so."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from harness.candidates.spec import CandidateSpec, Description, Family
+from harness.records.metrics import METRICS
+from harness.selection.limits import parse_limit
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class Evaluation(Description):
+    """How quality is scored."""
+
+    split: Literal["validation", "test"] = "test"
+    excerpt_bytes: int = Field(default=0, ge=0, description="bytes taken from the middle of each document; 0 is all")
+    block_size: int = Field(default=128, ge=8, le=8192, description="tokens a block")
+    batch_size: int = Field(default=1, ge=1, le=1024, description="blocks scored at once")
+    mask_share: float = Field(default=0.15, gt=0, lt=1, description="share of tokens masked or corrupted")
+    mask_seed: int = Field(default=0, ge=0, description="freezes masks and spans")
+
+
+class TimingKeys(Description):
+    """How speed is timed."""
+
+    prompt_tokens: int = Field(default=128, ge=1, description="P: tokens of the prompt, or of one encoded text")
+    new_tokens: int = Field(default=64, ge=2, description="N: tokens decoded")
+    batch_size: int = Field(default=8, ge=1, description="texts in the batched encode workload")
+    readings: int = Field(default=3, ge=1, description="readings a worker takes")
+    reading_seconds: float = Field(default=0.1, gt=0, description="shortest reading")
+    warmup_seconds: float = Field(default=1.0, ge=0, description="longest warm-up after the first pass")
+    budget_seconds: float = Field(default=10.0, gt=0, description="no further reading is begun after this")
+
+
+class Deadlines(Description):
+    """Seconds after which a task's worker is killed."""
+
+    prepare: float = Field(default=3600, gt=0)
+    score: float = Field(default=900, gt=0)
+    time: float = Field(default=300, gt=0)
+
+
+class Generation(Description):
+    """The sample texts of a report."""
+
+    prompt: str = Field(default="Fellow citizens, the state of the Union", min_length=1)
+    masked_prompt: str = Field(default="The people of the United <mask> want peace and <mask>.", min_length=1)
+    new_tokens: int = Field(default=40, ge=1, le=1024)
+
+    @field_validator("masked_prompt")
+    @classmethod
+    def _has_mask(cls, value: str) -> str:
+        if "<mask>" not in value:
+            raise ValueError("expected at least one <mask>")
+        return value
+
+
+class UseCase(Description):
+    """What somebody needs: families that can do it, limits to keep, and the metric to be best at."""
+
+    title: str = Field(min_length=1)
+    families: tuple[Family, ...] = Field(min_length=1)
+    objective: str
+    tie_breakers: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+
+    @field_validator("objective", "tie_breakers")
+    @classmethod
+    def _known_metrics(cls, value: Any) -> Any:
+        for name in [value] if isinstance(value, str) else value:
+            metric = METRICS.get(name)
+            if metric is None or metric.higher_is_better is None:
+                raise ValueError(f"'{name}' is not a metric that can be ranked; see: harness list metrics")
+        return value
+
+    @field_validator("limits")
+    @classmethod
+    def _limits_parse(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for limit in value:
+            parse_limit(limit)
+        return value
+
+
+class Suite(Description):
+    """A suite file."""
+
+    title: str = ""
+    corpus: str = "sotu"
+    candidates: tuple[str, ...] = Field(min_length=1)
+    variants: tuple[str, ...] = Field(min_length=1, description="ENGINE/PRECISION")
+    skip: tuple[str, ...] = Field(default=(), description="patterns of variants to leave out")
+    device: Literal["cpu"] = "cpu"
+    rounds: int = Field(default=6, ge=1, le=1000, description="fresh timing workers a variant")
+    threads: int | None = Field(default=None, ge=1, le=1024, description="threads of every engine; default all cores")
+    seed: int = Field(default=0, ge=0, description="orders the rounds")
+    evaluation: Evaluation = Evaluation()
+    timing: TimingKeys = TimingKeys()
+    deadlines: Deadlines = Deadlines()
+    generation: Generation = Generation()
+    candidate: dict[str, CandidateSpec] = {}
+    use_case: tuple[UseCase, ...] = ()
+
+    @field_validator("candidate")
+    @classmethod
+    def _plain_names(cls, value: dict[str, CandidateSpec]) -> dict[str, CandidateSpec]:
+        for name in value:
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"'{name}' is not a name: letters, digits, '.', '_' and '-', a letter or digit first")
+        return value
+
+    @field_validator("candidates", "variants")
+    @classmethod
+    def _no_repeats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for index, name in enumerate(value):
+            if name in value[:index]:
+                raise ValueError(f"'{name}' is named twice")
+        return value
+
+    @model_validator(mode="after")
+    def _own_candidates_used(self) -> Suite:
+        for name in self.candidate:
+            if name not in self.candidates and not any(name == spec.teacher for spec in self.candidate.values()):
+                raise ValueError(f"[candidate.{name}] is described, but not named in 'candidates'")
+        return self

@@ -1,0 +1,1 @@
+"""Training candidates from scratch, and distilling them from a teacher."""

@@ -1,0 +1,81 @@
+"""The one way to a candidate's checkpoint: fetched, trained or distilled, and cached."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.candidates.artefacts import ArtefactStore
+from harness.candidates.catalogue import Candidate
+from harness.candidates.checkpoint import Checkpoint, load_model, load_tokenizer, open_checkpoint
+from harness.candidates.published import fetch
+from harness.corpora.catalogue import load_corpus
+from harness.corpora.corpus import Corpus
+from harness.corpora.packing import tokenize
+from harness.errors import HarnessError
+from harness.records.hashing import code_digest
+from harness.training.curve import CURVE, Progress
+
+
+def obtain(
+    candidate: Candidate, corpus_name: str, corpus_hash: str, store: ArtefactStore, offline: bool, progress: Progress
+) -> Checkpoint:
+    """The checkpoint of a candidate, from the cache where it is there, else made now; its teacher's first.
+
+    Raises UnavailableError where a published one cannot be had, HarnessError where it cannot be made.
+    """
+    if candidate.spec.origin == "published":
+        progress(0.0, "fetching")
+        return fetch(candidate, store, offline)
+    teacher = None
+    if candidate.teacher:
+        teacher = obtain(candidate.teacher, corpus_name, corpus_hash, store, offline, progress)
+
+    def build(folder: Path) -> None:
+        from harness.training.recipe import train
+
+        train(
+            candidate.spec,
+            _same_corpus(corpus_name, corpus_hash),
+            folder,
+            progress,
+            teacher=load_model(teacher) if teacher else None,
+            tokenizer=load_tokenizer(teacher.path) if teacher else None,
+        )
+
+    made = store.get("checkpoints", candidate.name, candidate.description(corpus_hash), build)
+    return open_checkpoint(made.path, candidate.family)
+
+
+def training_curve(checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """What the training run of a checkpoint left behind; None for a published one."""
+    file = checkpoint.path / CURVE
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+
+def unigram_counts(
+    checkpoint: Checkpoint, corpus_name: str, corpus_hash: str, store: ArtefactStore
+) -> NDArray[np.int64]:
+    """How often each token of the checkpoint's tokenizer occurs in the corpus's train split, [vocabulary]."""
+
+    def build(folder: Path) -> None:
+        tokenizer = load_tokenizer(checkpoint.path)
+        ids = tokenize(tokenizer, _same_corpus(corpus_name, corpus_hash).splits["train"]).ids
+        np.save(folder / "counts.npy", np.bincount(ids, minlength=len(tokenizer)))
+
+    made_from = {"tokenizer": checkpoint.tokenizer_hash, "corpus": corpus_hash, "code": code_digest("corpora")}
+    counts: NDArray[np.int64] = np.load(
+        store.get("unigram", "counts", made_from, build).path / "counts.npy", allow_pickle=False
+    )
+    return counts
+
+
+def _same_corpus(name: str, expected_hash: str) -> Corpus:
+    corpus = load_corpus(name)
+    if corpus.hash != expected_hash:
+        raise HarnessError(f"corpus '{name}' changed while the run was going on")
+    return corpus

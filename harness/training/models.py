@@ -1,0 +1,126 @@
+"""Models of the published architectures with random weights, and students that start from their teacher's."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.candidates.spec import CandidateSpec
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+
+def build_model(spec: CandidateSpec, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+    """A model of the spec's shape with freshly initialised weights and no dropout (short budgets never overfit).
+
+    GPT-2 and BERT use the fused forms of their own activation functions. Raises HarnessError for a shape that the
+    architecture does not take.
+    """
+    import transformers as hf
+
+    entries = len(tokenizer)
+    bos, eos, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
+    shape: dict[str, Any] = {**spec.shape, "vocab_size": entries}
+    try:
+        if spec.architecture == "gpt2":
+            none = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+            fused = {"activation_function": "gelu_pytorch_tanh"}
+            return hf.GPT2LMHeadModel(hf.GPT2Config(**shape, **none, **fused, bos_token_id=bos, eos_token_id=eos))
+        if spec.architecture == "bert":
+            none = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+            return hf.BertForMaskedLM(hf.BertConfig(**shape, **none, pad_token_id=pad))
+        if spec.architecture == "distilbert":
+            none = {"dropout": 0.0, "attention_dropout": 0.0}
+            return hf.DistilBertForMaskedLM(hf.DistilBertConfig(**shape, **none, pad_token_id=pad))
+        return hf.T5ForConditionalGeneration(
+            hf.T5Config(**shape, dropout_rate=0.0, pad_token_id=pad, eos_token_id=eos, decoder_start_token_id=pad)
+        )
+    except (TypeError, ValueError) as error:
+        raise HarnessError(f"shape of architecture '{spec.architecture}': {error}") from error
+
+
+def start_at_unigram(model: PreTrainedModel, counts: NDArray[np.int64]) -> None:
+    """Set a masked model's head bias to log word frequencies, so that training does not begin by learning them."""
+    head = model.get_output_embeddings()
+    if head is None or getattr(head, "bias", None) is None:
+        return
+    frequencies = (counts + 1) / (counts + 1).sum()
+    with torch.no_grad():
+        head.bias.copy_(torch.from_numpy(np.log(frequencies)).to(head.bias.dtype))
+
+
+def start_from_teacher(student: PreTrainedModel, teacher: PreTrainedModel) -> list[int]:
+    """Copy embeddings, head and every k-th layer of the teacher into the student (Sanh et al. 2019, section 3).
+
+    Returns the teacher layers that were taken. Raises HarnessError where the two shapes do not fit.
+    """
+    pair = (teacher.config.model_type, student.config.model_type)
+    if pair not in (("gpt2", "gpt2"), ("bert", "distilbert"), ("bert", "bert")):
+        raise HarnessError(f"cannot start a {pair[1]} student from a {pair[0]} teacher")
+    teacher_layers, student_layers = teacher.config.num_hidden_layers, student.config.num_hidden_layers
+    if teacher_layers % student_layers:
+        raise HarnessError(f"a student of {student_layers} layers does not divide a teacher of {teacher_layers}")
+    stride = teacher_layers // student_layers
+    taken = [layer * stride for layer in range(student_layers)]
+    source = teacher.state_dict()
+    if pair == ("bert", "distilbert"):
+        source = _as_distilbert(source)
+    prefix = {"gpt2": "transformer.h", "bert": "bert.encoder.layer", "distilbert": "distilbert.transformer.layer"}[
+        pair[1]
+    ]
+    wanted = {}
+    for name, weight in student.state_dict().items():
+        origin = name
+        if name.startswith(prefix + "."):
+            number, rest = name[len(prefix) + 1 :].split(".", 1)
+            origin = f"{prefix}.{int(number) * stride}.{rest}"
+        if origin not in source or source[origin].shape != weight.shape:
+            raise HarnessError(f"student weight {name} has no counterpart of shape {list(weight.shape)} in the teacher")
+        wanted[name] = source[origin]
+    student.load_state_dict(wanted)
+    student.tie_weights()
+    return taken
+
+
+_BERT_TO_DISTILBERT = {
+    "bert.embeddings.": "distilbert.embeddings.",
+    "bert.encoder.layer.": "distilbert.transformer.layer.",
+    ".attention.self.query.": ".attention.q_lin.",
+    ".attention.self.key.": ".attention.k_lin.",
+    ".attention.self.value.": ".attention.v_lin.",
+    ".attention.output.dense.": ".attention.out_lin.",
+    ".attention.output.LayerNorm.": ".sa_layer_norm.",
+    ".intermediate.dense.": ".ffn.lin1.",
+    ".output.dense.": ".ffn.lin2.",
+    ".output.LayerNorm.": ".output_layer_norm.",
+    "cls.predictions.transform.dense.": "vocab_transform.",
+    "cls.predictions.transform.LayerNorm.": "vocab_layer_norm.",
+    "cls.predictions.decoder.": "vocab_projector.",
+}
+
+
+def _as_distilbert(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """BERT's weights under DistilBERT's names; the one segment that is used is folded into the positions."""
+    renamed = {}
+    for name, weight in weights.items():
+        for old, new in _BERT_TO_DISTILBERT.items():
+            name = name.replace(old, new)
+        renamed[name] = weight
+    segment = weights["bert.embeddings.token_type_embeddings.weight"][0]
+    positions = "distilbert.embeddings.position_embeddings.weight"
+    renamed[positions] = renamed[positions] + segment
+    return renamed
+
+
+def residual_projection_std(model: PreTrainedModel) -> tuple[float, float]:
+    """GPT-2's residual projections: the standard deviation found, and 0.02 / sqrt(2 * layers) (Radford et al. 2019,
+    section 2.3)."""
+    layers = model.config.num_hidden_layers
+    weights = [p.detach().flatten() for name, p in model.named_parameters() if name.endswith("c_proj.weight")]
+    return torch.cat(weights).std().item(), 0.02 / math.sqrt(2 * layers)
