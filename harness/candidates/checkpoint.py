@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 _WEIGHTS = ".safetensors"
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt", "vocab.txt", "spiece.model", "tokenizer.model")
 _LONGEST_HEADER = 100_000_000
 
 
@@ -52,9 +53,9 @@ def open_checkpoint(path: Path, family: str) -> Checkpoint:
         raise HarnessError(f"no {_WEIGHTS} file in {path}")
     if "config.json" not in hashes:
         raise HarnessError(f"no config.json in {path}")
-    tokenizer = {
-        name: h for name, h in hashes.items() if "token" in name or name in ("vocab.json", "vocab.txt", "merges.txt")
-    }
+    tokenizer = {name: hashes[name] for name in _TOKENIZER_FILES if name in hashes}
+    if "tokenizer.json" in tokenizer:
+        tokenizer = {"tokenizer.json": tokenizer["tokenizer.json"]}  # holds all that the others say
     if not tokenizer:
         raise HarnessError(f"no tokenizer in {path}: expected tokenizer.json")
     for name in weights:
@@ -107,7 +108,7 @@ def load_model(checkpoint: Checkpoint, dtype: str = "float32") -> PreTrainedMode
         first = (str(error).splitlines() or ["no reason given"])[0]
         raise HarnessError(f"cannot load {checkpoint.path} as a {checkpoint.family} model: {first}") from error
     model.eval()
-    return model  # type: ignore[no-any-return]
+    return model
 
 
 def load_tokenizer(path: Path) -> PreTrainedTokenizerFast:
@@ -116,9 +117,9 @@ def load_tokenizer(path: Path) -> PreTrainedTokenizerFast:
 
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-    except (ValueError, OSError, KeyError, TypeError) as error:
+    except Exception as error:  # noqa: BLE001 - tokenizers raises plain Exception for a file that it cannot read
         first = (str(error).splitlines() or ["no reason given"])[0]
         raise HarnessError(f"cannot load the tokenizer in {path}: {first}") from error
     if not tokenizer.is_fast:
         raise HarnessError(f"the tokenizer in {path} has no fast version, which character spans need")
-    return tokenizer  # type: ignore[no-any-return]
+    return tokenizer

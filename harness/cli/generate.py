@@ -40,7 +40,7 @@ def generate(
     if Path(name).is_dir():
         if family not in ("causal", "masked", "seq2seq"):
             raise HarnessError(f"--family {family}: expected causal, masked or seq2seq")
-        candidate = Candidate(Path(name).name, CandidateSpec(origin="published", family=family, path=name))  # type: ignore[arg-type]
+        candidate = Candidate(Path(name).name, CandidateSpec(origin="published", family=family, path=name))
     else:
         candidate = resolve(name, loaded.candidate)
     running = kind.load()

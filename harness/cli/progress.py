@@ -78,7 +78,9 @@ class Progress:
         """A task ended."""
         self._estimate.end(task, result.seconds, result.status == "ok")
         if result.status != "ok":
-            self._console.print(f"  {task.label}: {result.status}: {result.reason}", markup=False, highlight=False)
+            self._console.print(
+                f"  {task.label}: {result.status}: {result.reason}", markup=False, highlight=False, soft_wrap=True
+            )
 
 
 def print_plan(job: Job) -> None:

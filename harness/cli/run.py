@@ -93,7 +93,9 @@ def _shown_command() -> str:
     """The command as it was given, to be given again; the user's home is not spelled out."""
     import shlex
 
-    words = [word.replace(str(Path.home()), "~") for word in sys.argv[1:]]
+    from harness.records.environment import without_home
+
+    words = [without_home(word) for word in sys.argv[1:]]
     return shlex.join(["python", "-m", "harness", *words])
 
 

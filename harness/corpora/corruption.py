@@ -41,7 +41,7 @@ class CorruptedBlock:
 def sentinel_ids(tokenizer: Any) -> Ids:
     """Ids of ``<extra_id_0>``, ``<extra_id_1>``, ... of a transformers tokenizer, as many as it knows."""
     vocabulary = tokenizer.get_vocab()
-    ids = []
+    ids: list[int] = []
     while (name := f"<extra_id_{len(ids)}>") in vocabulary:
         ids.append(vocabulary[name])
     return np.asarray(ids, dtype=np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import warnings
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import onnx
 
-from harness.candidates.artefacts import ArtefactStore
+from harness.candidates.artefacts import MANIFEST, ArtefactStore
 from harness.candidates.checkpoint import Checkpoint
 from harness.errors import HarnessError
 from harness.records.environment import installed_version
@@ -23,6 +24,7 @@ FILES = {
     "masked": ("model.onnx",),
     "seq2seq": ("encoder_model.onnx", "decoder_model.onnx", "decoder_with_past_model.onnx"),
 }
+SHARE_FILE = "quantisation.json"
 _MAKERS = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime")
 _INT8 = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
 
@@ -72,8 +74,10 @@ def quantised(checkpoint: Checkpoint, store: ArtefactStore, isa: tuple[str, ...]
             for name in FILES[checkpoint.family]:
                 quantiser = ORTQuantizer.from_pretrained(source, file_name=name)
                 quantiser.quantize(save_dir=folder, quantization_config=configuration, file_suffix="")
+        share = quantised_share([folder / name for name in FILES[checkpoint.family]])
+        (folder / SHARE_FILE).write_text(json.dumps({"quantised_share": share}), encoding="utf-8")
         for extra in source.glob("*.json"):
-            if not (folder / extra.name).exists():
+            if extra.name != MANIFEST and not (folder / extra.name).exists():
                 shutil.copyfile(extra, folder / extra.name)
 
     made_from = {"weights": checkpoint.weights_hash, "target": target, **_made_by()}

@@ -31,7 +31,7 @@ class OnnxRuntimeEngine:
     def open(self, folder: Path, family: str, precision: str, threads: int) -> Session:
         """See :class:`harness.engines.base.Engine`."""
         sessions = {"causal": CausalSession, "masked": MaskedSession, "seq2seq": Seq2SeqSession}
-        return sessions[family](folder, family, threads)  # type: ignore[abstract]
+        return sessions[family](folder, family, threads)
 
 
 class _OnnxSession:
@@ -48,7 +48,7 @@ class _OnnxSession:
             family=family,
             vocabulary_size=self._config["vocab_size"],
             weights_bytes=sum(file.stat().st_size for file in stored),
-            quantised_share=0.0,
+            quantised_share=_quantised_share(folder),
             device="cpu",
             positions=positions if family != "seq2seq" else None,
         )
@@ -223,6 +223,11 @@ class _Cache:
 def _last(logits: Any) -> Logits:
     row: Logits = logits.numpy()[0, -1]
     return row
+
+
+def _quantised_share(folder: Path) -> float:
+    file = folder / export.SHARE_FILE
+    return float(json.loads(file.read_text(encoding="utf-8"))["quantised_share"]) if file.exists() else 0.0
 
 
 def _load(file: Path, threads: int) -> Any:

@@ -76,7 +76,7 @@ class TorchSession:
     @torch.inference_mode()
     def score(self, ids: Ids, decoder_ids: Ids | None = None) -> Logits:
         """See :class:`harness.engines.base.Session`."""
-        inputs = {"input_ids": torch.from_numpy(ids)}
+        inputs: dict[str, Any] = {"input_ids": torch.from_numpy(ids)}
         if decoder_ids is not None:
             inputs["decoder_input_ids"] = torch.from_numpy(decoder_ids)
         if self._facts.family != "masked":

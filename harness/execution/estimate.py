@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.candidates.artefacts import MANIFEST, ArtefactStore
 from harness.execution.plan import Task
 
-_GUESS_SECONDS = {"candidate": 60.0, "variant": 10.0, "score": 12.0, "memory": 4.0, "time": 5.0}
+_GUESS_SECONDS = {"candidate": 60.0, "variant": 10.0, "score": 8.0, "memory": 2.0, "time": 2.5}
 _CACHED_SECONDS = 2.0
 _TRAINING_TOKENS_PER_SECOND = 3000.0
 
@@ -37,6 +37,8 @@ class Estimate:
     def end(self, task: Task, seconds: float, ok: bool) -> None:
         """A task has ended."""
         self._left.pop(task.hash, None)
+        if not ok:
+            self._left = {name: other for name, other in self._left.items() if task.hash not in other.needs}
         if ok:
             self._seen[(task.kind, task.subject.variant)] = seconds
             self._seen[(task.kind, "")] = seconds

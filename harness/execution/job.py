@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from harness.corpora.corpus import Corpus
 from harness.execution.estimate import Estimate
 from harness.execution.plan import CODE, Plan, Task, make_plan
 from harness.execution.run import Listener, Runner
-from harness.records.environment import Environment, available_cores, snapshot
+from harness.records.environment import Environment, available_cores, snapshot, without_home
 from harness.records.hashing import code_digest, digest
 from harness.records.run_folder import RunFolder, create_run, find_runs
 from harness.suites.loader import NamedSuite, load_suite
@@ -85,6 +87,7 @@ def _folder(request: Request, named: NamedSuite, corpus: Corpus, environment: En
         "command": request.command,
         "environment": environment.as_dict(),
     }
+    info = json.loads(without_home(json.dumps(info, ensure_ascii=False)))
     if request.dry_run:
         return RunFolder(request.runs_dir / named.name, info)
     return create_run(request.runs_dir, named.name, identity, info)
@@ -92,7 +95,5 @@ def _folder(request: Request, named: NamedSuite, corpus: Corpus, environment: En
 
 def _stay_offline() -> None:
     """Set before the libraries of the hub are imported, which read it once."""
-    import os
-
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["HF_DATASETS_OFFLINE"] = "1"

@@ -12,8 +12,11 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
-from harness.execution.work import Outcome, WorkOrder
+from harness.execution.work import Outcome, perform
+from harness.execution.worker import Channel, work
+from harness.records.environment import without_home
 from harness.records.record import Fact, Status
 from harness.speed.memory import unique_memory
 
@@ -35,18 +38,19 @@ class Result:
 class LocalExecutor:
     """Runs tasks on this machine. The parent sleeps while a worker works, except where it watches memory."""
 
-    def __init__(self, threads: int, offline: bool) -> None:
+    def __init__(self, threads: int, offline: bool, perform: Callable[[Any, Channel], Outcome] = perform) -> None:
+        self._perform = perform
         os.environ.update(worker_environment(threads, offline))
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["harness.execution.preload"])
 
-    def run(self, order: WorkOrder, deadline_seconds: float, progress: Callable[[float, str], None]) -> Result:
+    def run(self, order: Any, deadline_seconds: float, progress: Callable[[float, str], None]) -> Result:
         """Run one task to its end, its deadline, or its death. KeyboardInterrupt kills the worker and passes on."""
         with tempfile.TemporaryDirectory(prefix="harness-") as scratch:
             stderr_file = Path(scratch) / "stderr"
             start = time.monotonic()
             ours, theirs = self._context.Pipe()
-            process = self._context.Process(target=_work, args=(order, theirs, stderr_file), daemon=False)
+            process = self._context.Process(target=work, args=(self._perform, order, theirs, stderr_file), daemon=False)
             process.start()
             theirs.close()
             try:
@@ -56,7 +60,7 @@ class LocalExecutor:
                 ours.close()
             if status == "timeout":
                 reason = f"killed after {deadline_seconds:g} s"
-            return Result(status, reason, outcome, _tail(stderr_file), time.monotonic() - start)
+            return Result(status, without_home(reason), outcome, _tail(stderr_file), time.monotonic() - start)
 
 
 def worker_environment(threads: int, offline: bool) -> dict[str, str]:
@@ -72,12 +76,6 @@ def worker_environment(threads: int, offline: bool) -> dict[str, str]:
         "TRANSFORMERS_VERBOSITY": "error",
     }
     return settings | ({"HF_HUB_OFFLINE": "1"} if offline else {})
-
-
-def _work(order: WorkOrder, connection: Connection, stderr_file: Path) -> None:
-    from harness.execution.worker import work
-
-    work(order, connection, stderr_file)
 
 
 def _follow(
@@ -170,4 +168,4 @@ def _tail(file: Path) -> str:
             text = stream.read().decode("utf-8", errors="replace")
     except OSError:
         return ""
-    return text.replace(str(Path.home()), "~")
+    return without_home(text)

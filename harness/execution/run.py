@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +21,7 @@ from harness.records.run_folder import RunFolder
 from harness.speed.timing import Timing
 
 PROMPT_BYTES = 40_000
+PREPARING = ("candidate", "variant")
 _DEADLINE = {"candidate": "prepare", "variant": "prepare", "score": "score", "memory": "time", "time": "time"}
 
 
@@ -47,7 +49,8 @@ class RunState:
 class Runner:
     """Runs the tasks of a plan that have not finished yet, in order, one at a time.
 
-    A prepare task is run only for tasks that still need it; what it makes is cached, so a resumed run looks it up.
+    What cannot be prepared is recorded once, as its variant's row, and its measurements are passed over. A prepare
+    task is run only for tasks that still need it; what it makes is cached, so a resumed run looks it up.
     """
 
     def __init__(
@@ -88,10 +91,11 @@ class Runner:
             executor = LocalExecutor(self.environment.threads, self.offline)
             tasks = self.pending()
             for index, task in enumerate(tasks):
-                listener.began(task, index, len(tasks))
-                self._run_task(task, executor, listener)
+                if task.kind in PREPARING or task.needs[-1] in self._state.prepared:
+                    listener.began(task, index, len(tasks))
+                    listener.ended(task, self._run_task(task, executor, listener))
 
-    def _run_task(self, task: Task, executor: LocalExecutor, listener: Listener) -> None:
+    def _run_task(self, task: Task, executor: LocalExecutor, listener: Listener) -> Result:
         before = conditions()
         result = self._unprepared(task)
         if result is None:
@@ -102,10 +106,10 @@ class Runner:
             except KeyboardInterrupt:
                 self._store(task, Result("interrupted", "Ctrl-C", None, "", 0.0), before)
                 raise
+            result = _finite(result)
             self._keep(task, result)
-        if task.kind in ("candidate", "variant") or task.needs[-1] in self._state.prepared:
-            self._store(task, result, before)
-        listener.ended(task, result)
+        self._store(task, result, before)
+        return result
 
     def _unprepared(self, task: Task) -> Result | None:
         """Why a task cannot be done: something that it needs could not be prepared."""
@@ -117,7 +121,7 @@ class Runner:
         return None
 
     def _keep(self, task: Task, result: Result) -> None:
-        if task.kind not in ("candidate", "variant"):
+        if task.kind not in PREPARING:
             return
         if result.outcome is not None and result.outcome.prepared is not None:
             self._state.prepared[task.hash] = result.outcome.prepared
@@ -183,6 +187,15 @@ class Runner:
             weights_hash=prepared.checkpoint.weights_hash,
             tokenizer_hash=prepared.checkpoint.tokenizer_hash,
         )
+
+
+def _finite(result: Result) -> Result:
+    """A result whose numbers are numbers: a NaN or an infinity makes it a failure that names the metric."""
+    for fact in result.outcome.facts if result.outcome else ():
+        numbers = [n for n in (fact.value, fact.low, fact.high) if n is not None]
+        if not all(math.isfinite(number) for number in numbers):
+            return Result("failed", f"{fact.metric} is {fact.value}", None, result.stderr_tail, result.seconds)
+    return result
 
 
 def _beginning(corpus: Corpus, size: int) -> str:

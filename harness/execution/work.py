@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from harness.engines.base import Ids, Session
 from harness.engines.catalogue import engine_kind
 from harness.engines.generation import generate
 from harness.errors import HarnessError
+from harness.execution.worker import Channel
 from harness.quality.measures import measure_quality
 from harness.quality.protocols import Scoring
 from harness.records.record import Fact
@@ -62,14 +62,6 @@ class Outcome:
 
     facts: list[Fact]
     prepared: Prepared | None = None
-
-
-@dataclass(frozen=True)
-class Channel:
-    """How a task speaks to the parent: how far it is, and that its memory is to be watched from now on."""
-
-    progress: Callable[[float, str], None]
-    watch_memory: Callable[[], None]
 
 
 def perform(order: WorkOrder, channel: Channel) -> Outcome:

@@ -8,6 +8,8 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,18 @@ from harness.errors import HarnessError, UnavailableError
 _PR_SET_PDEATHSIG = 1
 
 
-def work(order: Any, connection: Connection, stderr_file: Path) -> None:
-    """Entry point of a worker. Sends ``progress`` and ``watch`` messages and one ``end`` message.
+@dataclass(frozen=True)
+class Channel:
+    """How a task speaks to the parent: how far it is, and that its memory is to be watched from now on."""
+
+    progress: Callable[[float, str], None]
+    watch_memory: Callable[[], None]
+
+
+def work(perform: Callable[[Any, Any], Any], order: Any, connection: Connection, stderr_file: Path) -> None:
+    """Entry point of a worker: call ``perform(order, channel)`` and send its outcome.
+
+    Sends ``progress`` and ``watch`` messages on the way and one ``end`` message.
 
     The worker leads a process group of its own, so that it can be killed with whatever it starts, and dies with the
     process that it was forked from. What it prints goes to ``stderr_file``.
@@ -29,8 +41,7 @@ def work(order: Any, connection: Connection, stderr_file: Path) -> None:
         os.dup2(sink.fileno(), 2)
     connection.send(("started", os.getpid()))
     try:
-        from harness.execution.work import Channel, perform
-
+        message: tuple[Any, ...]
         outcome = perform(order, Channel(_progress(connection), _watch(connection)))
         message = ("end", "ok", "", outcome)
     except UnavailableError as error:

@@ -53,7 +53,7 @@ def score_blocks(session: Session, tokenizer: Any, documents: Sequence[Document]
 
 
 def score_masked(session: Session, tokenizer: Any, documents: Sequence[Document], scoring: Scoring) -> Scored:
-    """Masked, protocol ``frozen masks``: blocks between [CLS] and [SEP], masked as in training but with a fixed seed."""
+    """Masked, protocol ``frozen masks``: blocks between [CLS] and [SEP], masked as in training, but with a seed."""
     for token in ("cls_token_id", "sep_token_id", "mask_token_id"):
         if getattr(tokenizer, token) is None:
             raise HarnessError(f"the tokenizer has no {token.removesuffix('_id')}, which a masked model needs")

@@ -141,6 +141,12 @@ def _gpus() -> tuple[str, ...]:
     return tuple(line.strip() for line in listing.splitlines()) if listing else ()
 
 
+def without_home(text: str) -> str:
+    """Text in which the user's home folder, which names the user, is written ``~``."""
+    home = str(Path.home())
+    return text.replace(home, "~") if len(home) > 1 else text
+
+
 def _git_state() -> tuple[str, bool | None]:
     here = str(Path(__file__).resolve().parent)
     if _run("git", "-C", here, "ls-files", "--error-unmatch", __file__) is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+_SCALED = ("bytes", "s", "parameters", "fraction")
 _BYTES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 
 
@@ -19,6 +20,16 @@ def quantity(value: float, unit: str) -> str:
     if unit == "fraction":
         return f"{value:.0%}"
     return significant(value) if unit in ("perplexity", "") else f"{significant(value)} {unit}"
+
+
+def with_interval(value: float, low: float | None, high: float | None, unit: str) -> str:
+    """A value with its interval and its unit once: ``1,036 [727, 1,414] tokens/s``; no interval where there is none."""
+    if low is None or high is None or low == high:
+        return quantity(value, unit)
+    if unit in _SCALED:
+        return f"{quantity(value, unit)} [{quantity(low, unit)}, {quantity(high, unit)}]"
+    shown = f"{significant(value)} [{significant(low)}, {significant(high)}]"
+    return f"{shown} {unit}" if unit not in ("perplexity", "") else shown
 
 
 def significant(value: float) -> str:

@@ -34,7 +34,7 @@ def report(run: RunFolder) -> str:
     if change := sections.change_table(rows):
         parts += [
             "## What ONNX and lower precision changed",
-            "Ratios to fp32 torch, below 1 is smaller; 95 % intervals paired by document (quality) and by round (speed).",
+            "Ratios to fp32 torch; 95 % intervals, paired by document (quality) and by round (speed).",
             change.markdown(),
         ]
     parts += _training_and_samples(records, rows)
@@ -83,10 +83,10 @@ def _how_to_read(run: RunFolder) -> str:
     timing = run.info.get("suite", {}).get("timing", {})
     return (
         f"Prefill, decode and encode are tokens/s at batch 1 (prompt of {timing.get('prompt_tokens')} tokens, "
-        f"{timing.get('new_tokens')} decoded): the median over {rounds} fresh worker processes. Weights are the bytes on "
-        "disk that the engine loads; peak memory is what the worker held alone, over its baseline before loading. "
-        "*Not equivalent*: its perplexity differs from its fp32 torch parent's by more than 0.1 % (fp32) or 5 %; such a "
-        "variant is never recommended."
+        f"{timing.get('new_tokens')} decoded): the median over {rounds} fresh worker processes. "
+        "Weights are the bytes on disk that the engine loads; peak memory is what the worker held alone, over its "
+        "baseline before loading. *Not equivalent*: its perplexity differs from its fp32 torch parent's by more than "
+        "0.1 % (fp32) or 5 % (other precisions); such a variant is never recommended."
     )
 
 

@@ -8,12 +8,14 @@ from typing import Any
 from harness.records.metrics import METRICS
 from harness.records.record import Record
 from harness.records.rows import Row
-from harness.records.units import quantity, significant
+from harness.records.units import quantity, with_interval
 from harness.reporting.table import Table, escape, without_empty_columns
 from harness.selection.comparison import compare
 from harness.selection.equivalence import not_equivalent, parent_of
 
 NOTHING = "–"
+_UNIT_IN_TEXT = ("tokens/s", "bits/byte")
+"""Units that the text around the tables names once."""
 QUALITY = {"causal": "perplexity", "masked": "masked_perplexity", "seq2seq": "span_perplexity"}
 FAMILY_WORDS = {
     "causal": "Causal models: next-token perplexity",
@@ -168,7 +170,8 @@ def environment_lines(environment: dict[str, Any]) -> list[str]:
     return [
         f"- CPU: {escape(str(environment.get('cpu')))}, {environment.get('cores')} cores, "
         f"{environment.get('threads')} threads used, ISA {', '.join(environment.get('isa', ())) or 'unknown'}",
-        f"- Memory: {quantity(environment.get('memory_bytes', 0), 'bytes')}; GPU: {', '.join(environment.get('gpus', ())) or 'none'}",
+        f"- Memory: {quantity(environment.get('memory_bytes', 0), 'bytes')}; "
+        f"GPU: {', '.join(environment.get('gpus', ())) or 'none'}",
         f"- System: {escape(str(environment.get('system')))}, Python {environment.get('python')}, "
         f"governor {environment.get('governor')}",
         f"- Versions: {versions}; commit {environment.get('commit')}{dirty}",
@@ -180,12 +183,8 @@ def _cell(row: Row, metric: str, interval: bool = True) -> str:
     if value is None:
         return NOTHING
     estimate, unit = value.estimate, METRICS[metric].unit
-    plain = "" if unit in ("tokens/s", "bits/byte") else unit
-    text = significant(estimate.value) if unit != plain else quantity(estimate.value, plain)
-    if interval and estimate.low is not None and estimate.high is not None and estimate.low != estimate.high:
-        low, high = (significant(v) if unit != plain else quantity(v, plain) for v in (estimate.low, estimate.high))
-        return f"{text} [{low}, {high}]"
-    return text
+    low, high = (estimate.low, estimate.high) if interval else (None, None)
+    return with_interval(estimate.value, low, high, "" if unit in _UNIT_IN_TEXT else unit)
 
 
 def _ratio_cell(value: float, low: float | None, high: float | None) -> str:

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 
 from harness.records.metrics import METRICS
 from harness.records.rows import Row
-from harness.records.units import quantity
+from harness.records.units import with_interval
 from harness.selection.comparison import Comparison, compare
 from harness.selection.recommend import Recommendation, recommend
 
+WORTH_SAYING = 0.05
+"""A rival that is better by less than this share is not held against the choice."""
+
+_UNIT_IN_TITLE = ("bits_per_byte",)
 _TRADE = ("bits_per_byte", "masked_perplexity", "span_perplexity", "decode_tokens_per_second",
           "encode_tokens_per_second", "peak_memory_bytes", "weights_bytes")  # fmt: skip
 
@@ -18,7 +22,7 @@ def paragraph(recommendation: Recommendation, rows: Sequence[Row]) -> str:
     """One paragraph on a use case. Names of variants stand in backquotes."""
     use_case, chosen = recommendation.use_case, recommendation.chosen
     if chosen is None:
-        return f"No recommendation: {recommendation.why_none}." + _excluded_words(recommendation)
+        return f"No recommendation: {recommendation.why_none}." + _excluded_words(recommendation, rows)
     metric = METRICS[use_case.objective]
     extreme = "highest" if metric.higher_is_better else "lowest"
     sentences = [f"Use **`{chosen.variant}`**."]
@@ -34,7 +38,7 @@ def paragraph(recommendation: Recommendation, rows: Sequence[Row]) -> str:
         rival, comparison = min(recommendation.rivals, key=lambda pair: abs(pair[1].ratio.value - 1))
         sentences.append(f"Next is `{rival.variant}` with {_shown(rival, metric.name)} ({_by(comparison)}).")
     sentences.append(_given_up(recommendation, rows))
-    return " ".join(sentence for sentence in sentences if sentence) + _excluded_words(recommendation)
+    return " ".join(sentence for sentence in sentences if sentence) + _excluded_words(recommendation, rows)
 
 
 def paragraphs(rows: Sequence[Row], use_cases: Sequence) -> list[tuple[str, str]]:  # type: ignore[type-arg]
@@ -43,12 +47,9 @@ def paragraphs(rows: Sequence[Row], use_cases: Sequence) -> list[tuple[str, str]
 
 
 def _shown(row: Row, metric: str) -> str:
-    value = row.metrics[metric].estimate
-    unit = METRICS[metric].unit
-    text = quantity(value.value, unit)
-    if value.low is not None and value.high is not None and value.low != value.high:
-        return f"{text} [{quantity(value.low, unit)}, {quantity(value.high, unit)}]"
-    return text
+    """A value with its interval and its unit, such as ``1,036 [727, 1,414] tokens/s``."""
+    estimate, unit = row.metrics[metric].estimate, METRICS[metric].unit
+    return with_interval(estimate.value, estimate.low, estimate.high, "" if metric in _UNIT_IN_TITLE else unit)
 
 
 def _by(comparison: Comparison) -> str:
@@ -60,7 +61,7 @@ def _by(comparison: Comparison) -> str:
 
 
 def _given_up(recommendation: Recommendation, rows: Sequence[Row]) -> str:
-    """For each other quality, speed and size that the choice has: the best eligible rival, where it is clearly better."""
+    """For each other quality, speed and size of the choice: the best eligible rival, where it is clearly better."""
     chosen, use_case = recommendation.chosen, recommendation.use_case
     if chosen is None:
         return ""
@@ -74,7 +75,9 @@ def _given_up(recommendation: Recommendation, rows: Sequence[Row]) -> str:
         better = [
             (row, comparison)
             for row in rivals
-            if (comparison := compare(chosen, row, metric)) is not None and comparison.better
+            if (comparison := compare(chosen, row, metric)) is not None
+            and comparison.better
+            and abs(comparison.ratio.value - 1) > WORTH_SAYING
         ]
         if not better:
             continue
@@ -86,8 +89,14 @@ def _given_up(recommendation: Recommendation, rows: Sequence[Row]) -> str:
     return f"Given up: {'; '.join(costs)}." if costs else "Nothing measured is given up for it."
 
 
-def _excluded_words(recommendation: Recommendation) -> str:
-    if not recommendation.excluded:
-        return ""
-    reasons = [f"`{name}` {reason}" for name, reason in recommendation.excluded.items()]
-    return " Not considered: " + "; ".join(reasons) + "."
+def _excluded_words(recommendation: Recommendation, rows: Sequence[Row]) -> str:
+    """Who was not eligible: failed and skipped ones as a number, for they have a table of their own."""
+    measured = {row.variant for row in rows if row.status == "ok"}
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in recommendation.excluded.items():
+        if name in measured:
+            by_reason.setdefault(reason, []).append(f"`{name}`")
+    parts = [f"{', '.join(names)} ({reason})" for reason, names in by_reason.items()]
+    if lost := sum(name not in measured for name in recommendation.excluded):
+        parts.append(f"{lost} failed or skipped")
+    return f" Not considered: {'; '.join(parts)}." if parts else ""

@@ -102,7 +102,7 @@ class Suite(Description):
     timing: TimingKeys = TimingKeys()
     deadlines: Deadlines = Deadlines()
     generation: Generation = Generation()
-    candidate: dict[str, CandidateSpec] = {}
+    candidate: dict[str, CandidateSpec] = Field(default_factory=dict)
     use_case: tuple[UseCase, ...] = ()
 
     @field_validator("candidate")

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 
+EMBEDDING_STD = 0.02
+"""Of a fresh T5's embeddings, as GPT-2's and BERT's. T5's own 1.0 asks for steps scaled by each weight's size."""
+
+
 def build_model(spec: CandidateSpec, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     """A model of the spec's shape with freshly initialised weights and no dropout (short budgets never overfit).
 
@@ -38,9 +42,12 @@ def build_model(spec: CandidateSpec, tokenizer: PreTrainedTokenizerFast) -> PreT
         if spec.architecture == "distilbert":
             none = {"dropout": 0.0, "attention_dropout": 0.0}
             return hf.DistilBertForMaskedLM(hf.DistilBertConfig(**shape, **none, pad_token_id=pad))
-        return hf.T5ForConditionalGeneration(
+        model = hf.T5ForConditionalGeneration(
             hf.T5Config(**shape, dropout_rate=0.0, pad_token_id=pad, eos_token_id=eos, decoder_start_token_id=pad)
         )
+        with torch.no_grad():
+            model.shared.weight.mul_(EMBEDDING_STD)
+        return model
     except (TypeError, ValueError) as error:
         raise HarnessError(f"shape of architecture '{spec.architecture}': {error}") from error
 

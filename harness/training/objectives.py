@@ -21,12 +21,14 @@ class Objective:
     """Next token, masked tokens or corrupted spans, for one tokenizer.
 
     ``block_size`` counts all tokens that the model sees, special ones included; ``content`` those taken from text.
+    With ``content_only`` the loss of a seq2seq model leaves out sentinels, which are easy, as its span perplexity does.
     """
 
     family: str
     tokenizer: PreTrainedTokenizerFast
     block_size: int
     mask_share: float
+    content_only: bool = False
 
     @property
     def content(self) -> int:
@@ -47,7 +49,14 @@ class Objective:
         corrupted = corrupt_spans(
             block, rng, self.mask_share, MEAN_SPAN, sentinel_ids(self.tokenizer), self.tokenizer.eos_token_id
         )
-        return {"input_ids": corrupted.source, "labels": corrupted.target}
+        start = np.asarray([self.tokenizer.pad_token_id])
+        return {
+            "input_ids": corrupted.source,
+            "decoder_input_ids": np.concatenate([start, corrupted.target[:-1]]),
+            "labels": np.where(corrupted.origin >= 0, corrupted.target, IGNORED)
+            if self.content_only
+            else corrupted.target,
+        }
 
 
 class BlockExamples(Dataset[dict[str, torch.Tensor]]):

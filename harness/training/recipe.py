@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import (
+    Adafactor,
     PrinterCallback,
     Trainer,
     TrainerCallback,
@@ -35,6 +36,7 @@ from harness.training.tokenizers import train_tokenizer
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+EVALUATION_MASK_SHARE = 0.15
 VALIDATION_BLOCKS = 64
 LOGS = 50
 
@@ -73,7 +75,8 @@ def train(
     else:
         start_at_unigram(model, counts)
         origin = "random weights"
-    validation = _frozen_examples(objective, blocks["validation"], recipe.seed)
+    frozen = replace(objective, mask_share=EVALUATION_MASK_SHARE, content_only=True)
+    validation = _frozen_examples(frozen, blocks["validation"], recipe.seed)
     result = TrainingRun(model.num_parameters(), recipe.tokens, origin, _unigram_loss(counts, validation))
     with tempfile.TemporaryDirectory() as scratch:
         trainer = _trainer(model, objective, blocks["train"], recipe, Path(scratch))
@@ -88,7 +91,7 @@ def train(
     return result
 
 
-class _RecipeTrainer(Trainer):
+class _RecipeTrainer(Trainer):  # type: ignore[misc]
     """The Trainer, taking examples in the order that the data set defines, with an optional distillation loss."""
 
     distillation: DistillationLoss | None = None
@@ -106,9 +109,7 @@ def _trainer(
     model: PreTrainedModel, objective: Objective, blocks: NDArray[np.int64], recipe: TrainingSpec, scratch: Path
 ) -> _RecipeTrainer:
     steps = max(1, math.ceil(recipe.tokens / (recipe.batch_size * recipe.block_size)))
-    optimizer = torch.optim.AdamW(
-        _parameter_groups(model, recipe.weight_decay), lr=recipe.learning_rate, betas=(0.9, recipe.beta2), fused=True
-    )
+    optimizer = _optimizer(model, recipe)
     schedule = get_linear_schedule_with_warmup(optimizer, max(1, round(recipe.warmup * steps)), steps)
     arguments = TrainingArguments(
         output_dir=str(scratch),
@@ -130,6 +131,18 @@ def _trainer(
         data_collator=default_data_collator,
         optimizers=(optimizer, schedule),
     )
+
+
+def _optimizer(model: PreTrainedModel, recipe: TrainingSpec) -> torch.optim.Optimizer:
+    """AdamW, or Adafactor with updates scaled by the size of each weight: T5's embeddings start 50 times as large as
+    its matrices, so that one step size for all leaves one of them behind (Shazeer & Stern 2018, section 8)."""
+    groups = _parameter_groups(model, recipe.weight_decay)
+    if recipe.optimizer == "adafactor":
+        adafactor: torch.optim.Optimizer = Adafactor(
+            groups, lr=recipe.learning_rate, scale_parameter=True, relative_step=False, warmup_init=False
+        )
+        return adafactor
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, recipe.beta2), fused=True)
 
 
 def _parameter_groups(model: PreTrainedModel, decay: float) -> list[dict[str, Any]]:
@@ -156,7 +169,7 @@ def _unigram_loss(counts: NDArray[np.int64], validation: dict[str, torch.Tensor]
     return float(-log_frequencies[content].mean())
 
 
-class _Callback(TrainerCallback):
+class _Callback(TrainerCallback):  # type: ignore[misc]
     """Hands the Trainer's events to a watch over the curve, and takes the frozen validation loss."""
 
     def __init__(self, watch: CurveWatch, validation: dict[str, torch.Tensor]) -> None:
@@ -168,7 +181,7 @@ class _Callback(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         if not self.watch.validation_due(state.global_step, state.max_steps):
             return
-        batches = {key: tensor.split(8) for key, tensor in self.validation.items()}
+        batches = {key: torch.split(tensor, 8) for key, tensor in self.validation.items()}
         rows = [len(part) for part in batches["labels"]]
         model.eval()
         with torch.inference_mode():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from harness.candidates.spec import Architecture
 
@@ -49,6 +49,11 @@ def _word_piece(texts: Iterable[str], entries: int) -> PreTrainedTokenizerFast:
     tokenizer.train_from_iterator(
         texts, trainers.WordPieceTrainer(vocab_size=entries, special_tokens=special, show_progress=False)
     )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
+    )
     return BertTokenizerFast(tokenizer_object=tokenizer, do_lower_case=False)
 
 
@@ -64,4 +69,7 @@ def _unigram(texts: Iterable[str], entries: int) -> PreTrainedTokenizerFast:
         vocab_size=entries - SENTINELS, special_tokens=special, unk_token="<unk>", show_progress=False
     )
     tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", tokenizer.token_to_id("</s>"))]
+    )
     return T5TokenizerFast(tokenizer_object=tokenizer, extra_ids=SENTINELS)

@@ -1,0 +1,107 @@
+"""Fixtures that several folders share: a small corpus, tiny real checkpoints, and the shared data where it is given."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from harness.candidates.checkpoint import Checkpoint, open_checkpoint
+from harness.candidates.spec import CandidateSpec, TrainingSpec
+from harness.corpora.corpus import Corpus, Document
+
+SHARED = "HARNESS_SHARED_DATA"
+
+_SENTENCES = [
+    "The people of the town want peace and a good road to the market.",
+    "In the spring the river rises and the old bridge is closed for a week.",
+    "We ask the council to repair the school, the bridge and the road.",
+    "A new mill was built near the river, and the people were glad of it.",
+    "The market is open on every day of the week except in the winter.",
+    "Naïve visitors pay five euros (5 €) for a cup of coffee at the café.",
+]
+
+TINY = {
+    "causal": CandidateSpec(
+        origin="trained",
+        family="causal",
+        architecture="gpt2",
+        shape={"n_layer": 2, "n_embd": 32, "n_head": 2, "n_positions": 96},
+        vocabulary=400,
+        training=TrainingSpec(tokens=20_000, block_size=32, batch_size=4, learning_rate=5e-3, evaluations=2),
+    ),
+    "masked": CandidateSpec(
+        origin="trained",
+        family="masked",
+        architecture="bert",
+        shape={
+            "num_hidden_layers": 2,
+            "hidden_size": 32,
+            "num_attention_heads": 2,
+            "intermediate_size": 64,
+            "max_position_embeddings": 96,
+        },
+        vocabulary=400,
+        training=TrainingSpec(tokens=20_000, block_size=32, batch_size=4, learning_rate=5e-3, evaluations=2),
+    ),
+    "seq2seq": CandidateSpec(
+        origin="trained",
+        family="seq2seq",
+        architecture="t5",
+        shape={"num_layers": 1, "num_decoder_layers": 1, "d_model": 32, "num_heads": 2, "d_kv": 16, "d_ff": 64},
+        vocabulary=400,
+        training=TrainingSpec(
+            tokens=30_000,
+            block_size=32,
+            batch_size=4,
+            optimizer="adafactor",
+            learning_rate=5e-2,
+            mask_share=0.5,
+            evaluations=2,
+        ),
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of WikiText-2 and BLiMP, named by HARNESS_SHARED_DATA."""
+    folder = os.environ.get(SHARED)
+    if not folder or not Path(folder).is_dir():
+        pytest.skip(f"{SHARED} does not name the folder of shared data")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Corpus:
+    """Forty short documents made of the same few sentences in changing order."""
+
+    def document(index: int) -> Document:
+        sentences = [_SENTENCES[(index * 5 + step * step) % len(_SENTENCES)] for step in range(12)]
+        return Document(f"letter {index}", " ".join(sentences))
+
+    return Corpus(
+        "letters",
+        {
+            "train": tuple(document(i) for i in range(30)),
+            "validation": tuple(document(i) for i in range(30, 35)),
+            "test": tuple(document(i) for i in range(35, 40)),
+        },
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoints(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checkpoint]:
+    """A tiny trained checkpoint of each family, by family."""
+    import torch
+
+    from harness.training.recipe import train
+
+    torch.set_num_threads(1)
+    found = {}
+    for family, spec in TINY.items():
+        folder = tmp_path_factory.mktemp(family)
+        train(spec, corpus, folder, lambda share, word: None)
+        found[family] = open_checkpoint(folder, family)
+    return found

@@ -1,0 +1,145 @@
+"""Every engine against torch in fp32, which stands for the checkpoint itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.candidates.artefacts import ArtefactStore
+from harness.candidates.checkpoint import Checkpoint, load_tokenizer
+from harness.engines.base import Session
+from harness.engines.catalogue import engine_kind
+from harness.engines.generation import generate, greedy
+from harness.errors import HarnessError
+
+
+@pytest.fixture(scope="module")
+def open_session(tiny_checkpoints: dict[str, Checkpoint], tmp_path_factory: pytest.TempPathFactory):
+    store = ArtefactStore(tmp_path_factory.mktemp("cache"))
+
+    def open_one(family: str, engine: str, precision: str) -> Session:
+        running = engine_kind(engine).load()
+        folder = running.prepare(tiny_checkpoints[family], precision, store)
+        return running.open(folder, family, precision, 1)
+
+    return open_one
+
+
+def _ids(rows: int, length: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(5, 120, size=(rows, length))
+
+
+@pytest.mark.parametrize("family", ["causal", "masked", "seq2seq"])
+def test_exported_logits_are_those_of_torch(open_session, family: str):
+    ids, decoder = _ids(2, 24), _ids(2, 7) if family == "seq2seq" else None
+    expected = open_session(family, "torch", "fp32").score(ids, decoder)
+    found = open_session(family, "onnxruntime", "fp32").score(ids, decoder)
+    assert found.dtype == np.float32
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("family", ["causal", "seq2seq"])
+def test_exported_models_decode_the_same_tokens(open_session, family: str):
+    prompt = _ids(1, 12)[0]
+    expected = greedy(open_session(family, "torch", "fp32"), prompt, 16, None)
+    assert list(greedy(open_session(family, "onnxruntime", "fp32"), prompt, 16, None)) == list(expected)
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
+def test_steps_with_the_cache_give_the_logits_of_one_pass(open_session, engine: str):
+    session = open_session("causal", engine, "fp32")
+    ids = _ids(1, 10)
+    whole = session.score(ids)[0]
+    assert session.prefill(ids[0, :4]) == pytest.approx(whole[3], abs=1e-4)
+    for position in range(4, 10):
+        assert session.step(int(ids[0, position])) == pytest.approx(whole[position], abs=1e-4)
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
+def test_seq2seq_steps_give_the_logits_of_one_pass(open_session, engine: str):
+    session = open_session("seq2seq", engine, "fp32")
+    source, decoder = _ids(1, 10), np.concatenate([[[0]], _ids(1, 5)], axis=1)
+    whole = session.score(source, decoder)[0]
+    assert session.prefill(source[0]) == pytest.approx(whole[0], abs=1e-4)
+    for position in range(1, 6):
+        assert session.step(int(decoder[0, position])) == pytest.approx(whole[position], abs=1e-4)
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
+def test_a_second_prompt_does_not_remember_the_first(open_session, engine: str):
+    session = open_session("causal", engine, "fp32")
+    prompt = _ids(1, 8)[0]
+    first = session.prefill(prompt)
+    session.step(7)
+    assert session.prefill(prompt) == pytest.approx(first, abs=1e-6)
+
+
+@pytest.mark.parametrize("family", ["causal", "masked", "seq2seq"])
+def test_int8_really_stores_its_weights_as_int8(open_session, family: str):
+    full, small = (open_session(family, "onnxruntime", precision).facts for precision in ("fp32", "int8"))
+    assert full.quantised_share == 0
+    assert small.quantised_share > 0.9
+    assert small.weights_bytes < full.weights_bytes
+
+
+@pytest.mark.parametrize("family", ["causal", "masked", "seq2seq"])
+def test_int8_stays_near_fp32(open_session, family: str):
+    ids, decoder = _ids(1, 24), _ids(1, 7) if family == "seq2seq" else None
+    expected = open_session(family, "torch", "fp32").score(ids, decoder)
+    found = open_session(family, "onnxruntime", "int8").score(ids, decoder)
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.99
+
+
+def test_bf16_stays_near_fp32_and_halves_the_weights(open_session, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("harness.engines.torch_engine.bf16_slowdown", lambda: 1.0)
+    ids = _ids(1, 24)
+    full, half = open_session("causal", "torch", "fp32"), open_session("causal", "torch", "bf16")
+    assert half.facts.weights_bytes < 0.6 * full.facts.weights_bytes
+    assert np.corrcoef(half.score(ids).ravel(), full.score(ids).ravel())[0, 1] > 0.99
+
+
+def test_emulated_bf16_is_skipped_with_what_was_measured(open_session, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("harness.engines.torch_engine.bf16_slowdown", lambda: 61.0)
+    with pytest.raises(HarnessError, match="61 times as long"):
+        open_session("causal", "torch", "bf16")
+
+
+def test_a_continuation_begins_with_its_prompt(open_session, tiny_checkpoints):
+    tokenizer = load_tokenizer(tiny_checkpoints["causal"].path)
+    text = generate(open_session("causal", "torch", "fp32"), tokenizer, "The people of", 8)
+    assert text.startswith("The people of")
+    assert len(text) > len("The people of")
+
+
+def test_masks_are_filled_in_place(open_session, tiny_checkpoints):
+    tokenizer = load_tokenizer(tiny_checkpoints["masked"].path)
+    text = generate(open_session("masked", "torch", "fp32"), tokenizer, "The people of the <mask> want peace.", 8)
+    assert text.startswith("The people of the ")
+    assert "mask" not in text.lower()
+
+
+def test_a_masked_model_asks_for_a_mask(open_session, tiny_checkpoints):
+    tokenizer = load_tokenizer(tiny_checkpoints["masked"].path)
+    with pytest.raises(HarnessError, match="put <mask> into the prompt"):
+        generate(open_session("masked", "torch", "fp32"), tokenizer, "no hole", 8)
+
+
+def test_a_prompt_that_does_not_fit_is_refused(open_session, tiny_checkpoints):
+    tokenizer = load_tokenizer(tiny_checkpoints["causal"].path)
+    with pytest.raises(HarnessError, match="96 positions"):
+        generate(open_session("causal", "torch", "fp32"), tokenizer, "The people", 200)
+
+
+def test_a_corrupt_graph_is_one_clear_line(tiny_checkpoints, tmp_path: Path):
+    running = engine_kind("onnxruntime").load()
+    folder = running.prepare(tiny_checkpoints["causal"], "fp32", ArtefactStore(tmp_path))
+    (folder / "model.onnx").write_bytes(b"not onnx")
+    with pytest.raises(HarnessError, match=r"cannot load model\.onnx"):
+        running.open(folder, "causal", "fp32", 1)
+
+
+def test_an_unknown_engine_is_met_with_the_nearest_name():
+    with pytest.raises(HarnessError, match="did you mean 'onnxruntime'"):
+        engine_kind("onnxruntim")

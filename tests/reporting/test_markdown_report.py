@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from builders import make_subject, make_task, quality_fact
+
+from harness.records.record import Fact
+from harness.reporting.markdown import report, use_cases
+from harness.selection.limits import Limit
+
+
+def column(table, header: str) -> dict[str, str]:
+    """The cells of a column by the first cell of their lines."""
+    headers, lines = table
+    return {line[0]: line[headers.index(header)] for line in lines}
+
+
+def test_the_sections_stand_in_the_order_of_a_readers_questions(run, parse):
+    headings = parse(report(run)).headings
+    assert headings == [
+        "All families",
+        "Recommendations",
+        "Comparison",
+        "Quality",
+        "Causal models: next-token perplexity",
+        "Masked models: perplexity of masked tokens",
+        "Sequence-to-sequence models: perplexity of corrupted spans",
+        "Speed",
+        "Generation",
+        "Encoding",
+        "What ONNX and lower precision changed",
+        "Training",
+        "Samples",
+        "Failed and skipped",
+        "Environment",
+        "Reproduce",
+    ]
+
+
+def test_the_heading_tells_run_corpus_and_how_many_variants_went_well(run):
+    text = report(run)
+    assert f"Run `{run.name}` of families on " in text
+    assert "corpus letters (forty letters); variants: 4 ok, 1 failed." in text
+
+
+def test_every_use_case_has_its_recommendation(run):
+    text = report(run)
+    assert "**Generation.** Use **`gpt/onnxruntime/int8/cpu`**. It has the highest decode" in text
+    assert "**Understanding.** Use **`bert/torch/fp32/cpu`**. It has the lowest masked perplexity" in text
+
+
+def test_the_comparison_has_a_line_for_every_variant_that_failed_ones_too(run, parse):
+    headers, lines = table = parse(report(run)).table_with("status")
+    assert headers[:2] == ["variant", "family"]
+    assert column(table, "status") == {
+        "`gpt/torch/fp32/cpu`": "ok",
+        "`gpt/onnxruntime/int8/cpu`": "ok",
+        "`bert/torch/fp32/cpu`": "ok",
+        "`t5/torch/fp32/cpu`": "ok",
+        "`t5/onnxruntime/int8/cpu`": "failed",
+    }
+    assert len(lines[-1]) == len(headers)
+
+
+def test_the_comparison_shows_values_of_the_candidate_and_of_the_variant(run, parse):
+    table = parse(report(run)).table_with("status")
+    assert column(table, "parameters")["`gpt/onnxruntime/int8/cpu`"] == "3.000 M"
+    assert column(table, "weights")["`gpt/torch/fp32/cpu`"] == "1.000 MiB"
+    assert column(table, "decode")["`gpt/onnxruntime/int8/cpu`"] == "102"
+    assert column(table, "decode")["`bert/torch/fp32/cpu`"] == "–"
+
+
+def test_what_nobody_has_is_no_column_of_the_comparison(run, parse):
+    assert "peak memory" not in parse(report(run)).table_with("status")[0]
+
+
+def test_every_family_has_a_quality_table_of_its_own(run, parse):
+    found = parse(report(run))
+    shown = {header: column(found.table_with(header), header) for header in
+             ("perplexity", "masked perplexity", "span perplexity")}  # fmt: skip
+    assert [list(lines) for lines in shown.values()] == [
+        ["`gpt/torch/fp32/cpu`", "`gpt/onnxruntime/int8/cpu`", "*unigram baseline (gpt's tokenizer)*"],
+        ["`bert/torch/fp32/cpu`", "*unigram baseline (bert's tokenizer)*"],
+        ["`t5/torch/fp32/cpu`", "*unigram baseline (t5's tokenizer)*"],
+    ]
+    assert shown["perplexity"]["`gpt/torch/fp32/cpu`"].startswith("11.0 [")
+    assert shown["masked perplexity"]["`bert/torch/fp32/cpu`"].startswith("20.0 [")
+    assert shown["span perplexity"]["`t5/torch/fp32/cpu`"].startswith("30.0 [")
+
+
+def test_perplexities_of_different_families_never_share_a_table(run, parse):
+    """Cells that begin with the perplexity of gpt, bert or t5: no table has those of two families."""
+    perplexities = {"11.0 [": "causal", "11.1 [": "causal", "20.0 [": "masked", "30.0 [": "seq2seq"}
+    seen = []
+    for _, lines in parse(report(run)).tables:
+        cells = [cell for line in lines for cell in line]
+        families = {family for start, family in perplexities.items() if any(cell.startswith(start) for cell in cells)}
+        assert len(families) <= 1
+        seen += families
+    assert sorted(seen) == ["causal", "masked", "seq2seq"]
+
+
+def test_quality_stands_beside_the_unigram_baseline_and_the_parent(run, parse):
+    table = parse(report(run)).table_with("of the baseline")
+    assert column(table, "of the baseline")["`gpt/torch/fp32/cpu`"] == "0.03"
+    assert column(table, "of the baseline")["*unigram baseline (gpt's tokenizer)*"] == "1.00"
+    against = column(table, "against fp32 torch")
+    assert against["`gpt/onnxruntime/int8/cpu`"].startswith("1.0100 [")
+    assert against["`gpt/torch/fp32/cpu`"] == "–"
+
+
+def test_the_protocol_is_printed_once_a_table_with_the_tokens_scored(run):
+    words = "Protocol: protocol block, block size 128; 200 tokens scored. Intervals: 95 %, clustered by document."
+    assert report(run).count(words) == 3
+
+
+def test_speed_has_intervals_over_six_rounds(run, parse):
+    table = parse(report(run)).table_with("encode")
+    assert "order statistics over the workers" in report(run)
+    generation = next(t for t in parse(report(run)).tables if t[0] == ["variant", "prefill", "decode"])
+    assert column(generation, "decode")["`gpt/torch/fp32/cpu`"] == "51.2 [50.0, 52.5]"
+    assert "`gpt/torch/fp32/cpu`" in column(table, "encode")
+
+
+def test_what_a_lower_precision_changed_is_told_in_ratios_to_fp32_torch(run, parse):
+    table = parse(report(run)).table_with("verdict")
+    assert column(table, "verdict") == {"`gpt/onnxruntime/int8/cpu`": "equivalent"}
+    assert column(table, "decode")["`gpt/onnxruntime/int8/cpu`"].startswith("2.00")
+
+
+def test_a_variant_that_is_not_equivalent_is_marked_so_and_not_recommended(run, parse):
+    subject = make_subject("bert/onnxruntime/int8/cpu", "masked", tokenizer="tokenizer of bert")
+    run.store.append(make_task("score", subject, quality_fact("masked_perplexity", [320.0, 320.0])))
+    text = report(run)
+    assert column(parse(text).table_with("status"), "status")[f"`{subject.variant}`"] == "not equivalent"
+    assert column(parse(text).table_with("verdict"), "verdict")[f"`{subject.variant}`"] == "not equivalent"
+    assert f"Use **`{subject.variant}`**" not in text
+
+
+def test_training_shows_the_validation_loss_along_the_way(run, parse):
+    table = parse(report(run)).table_with("validation loss along the way")
+    assert column(table, "validation loss along the way") == {"`gpt`": "5.000 → 4.000"}
+    assert column(table, "unigram") == {"`gpt`": "6.000"}
+
+
+def test_samples_are_shown_once_where_variants_agree(run):
+    assert "- **gpt** (torch/fp32, onnxruntime/int8): peace \\| and a good road" in report(run)
+
+
+def test_a_variant_that_failed_is_listed_with_its_reason(run, parse):
+    found = parse(report(run))
+    (line,) = next(lines for headers, lines in found.tables if headers == ["variant", "status", "reason"])
+    assert line == ["`t5/onnxruntime/int8/cpu`", "failed", "no kernel for a|b in &lt;int8&gt;"]
+
+
+def test_the_environment_tells_machine_versions_and_uncommitted_changes(run):
+    text = report(run)
+    assert "- CPU: Example CPU &lt;v2&gt;, 4 cores, 4 threads used, ISA avx2" in text
+    assert "- Memory: 8.000 GiB; GPU: none" in text
+    assert "torch 2.6.0; commit abc123 (with uncommitted changes)" in text
+
+
+def test_the_command_that_made_the_run_ends_the_report(run):
+    assert report(run).endswith("## Reproduce\n\n```\nharness run --suite families.toml --offline\n```\n")
+
+
+@pytest.mark.parametrize("reason", ["saw <b>bold</b>", "first\n\n# A heading\n\n| a | table |\n|---|---|\n| x | y |"])
+def test_nothing_that_a_task_wrote_becomes_markup_of_the_report(run, parse, reason):
+    before = parse(report(run))
+    subject = make_subject("gpt/torch/bf16/cpu")
+    run.store.append(make_task("score", subject, Fact("text", text=reason), status="failed", reason=reason))
+    after = parse(report(run))
+    assert after.html == before.html
+    assert after.headings == before.headings
+    assert len(after.tables) == len(before.tables)
+
+
+def test_a_prompt_with_a_mask_is_shown_and_not_taken_for_html(run, parse):
+    assert parse(report(run)).html == []
+
+
+def test_a_run_without_records_says_that_nothing_was_measured(empty_run):
+    assert report(empty_run).endswith("variants: none yet.\n\nNothing has been measured yet.\n")
+
+
+def test_use_cases_come_out_of_the_stored_suite_with_their_limits():
+    stored = {"title": "t", "families": ["causal"], "objective": "perplexity", "tie_breakers": ["load_seconds"]}
+    (case,) = use_cases({"use_case": [{**stored, "limits": ["load_seconds <= 2"]}]})
+    assert (case.families, case.tie_breakers) == (("causal",), ("load_seconds",))
+    assert case.limits == (Limit("load_seconds", "<=", 2.0),)
+
+
+def test_reports_are_made_without_importing_an_engine():
+    script = (
+        "import sys, harness.reporting.markdown, harness.reporting.exports\n"
+        "print(*{'torch', 'transformers', 'onnxruntime'} & set(sys.modules))"
+    )
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert finished.stdout.strip() == ""

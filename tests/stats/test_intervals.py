@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import math
+import statistics
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.stats.intervals import Estimate, clustered_ratio, exponential, median, median_estimate, percentile
+
+readings = st.floats(-1e9, 1e9)
+
+
+@given(st.lists(readings, min_size=1, max_size=60))
+def test_median_is_the_one_of_the_standard_library(values):
+    assert median(values) == statistics.median(values)
+
+
+def test_no_values_have_no_median():
+    with pytest.raises(ValueError, match="no values"):
+        median([])
+
+
+@given(st.lists(readings, min_size=1, max_size=60), st.floats(0, 1))
+def test_percentile_interpolates_as_numpy_does(values, share):
+    spread = max(values) - min(values)
+    assert percentile(values, share) == pytest.approx(np.quantile(values, share), abs=1e-9 * (1 + spread))
+
+
+def test_percentile_does_not_need_sorted_values():
+    assert percentile([30.0, 10.0, 20.0], 0.75) == 25.0
+
+
+def test_no_values_have_no_percentile():
+    with pytest.raises(ValueError, match="no values"):
+        percentile([], 0.5)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+def test_fewer_than_six_readings_give_no_interval(count):
+    estimate = median_estimate([float(i) for i in range(count)])
+    assert (estimate.low, estimate.high) == (None, None)
+    assert estimate.value == (count - 1) / 2
+    assert estimate.n == count
+    assert f"median of {count}" in estimate.method
+
+
+def test_six_readings_give_the_extremes_as_interval():
+    estimate = median_estimate([5.0, 1.0, 4.0, 2.0, 6.0, 3.0])
+    assert (estimate.low, estimate.value, estimate.high) == (1.0, 3.5, 6.0)
+
+
+def test_less_confidence_needs_fewer_readings():
+    estimate = median_estimate([2.0, 1.0], confidence=0.5)
+    assert (estimate.low, estimate.value, estimate.high) == (1.0, 1.5, 2.0)
+
+
+def test_no_readings_have_no_estimate():
+    with pytest.raises(ValueError, match="no values"):
+        median_estimate([])
+
+
+@pytest.mark.parametrize("count", range(6, 61))
+def test_the_interval_is_the_narrowest_pair_of_order_statistics_that_covers(count):
+    """Coverage of [x_(k), x_(n+1-k)] is 1 - 2 P(B < k), B binomial (David & Nagaraja, Order Statistics, 7.1)."""
+
+    def coverage(k: int) -> float:
+        return 1 - 2 * sum(math.comb(count, below) for below in range(k)) / 2**count
+
+    estimate = median_estimate([float(rank) for rank in range(1, count + 1)])
+    k = int(estimate.low)
+    assert estimate.high == count + 1 - k
+    assert coverage(k) >= 0.95 > coverage(k + 1)
+
+
+def test_more_readings_give_a_narrower_interval():
+    sample = np.random.default_rng(1).lognormal(size=400).tolist()
+    widths = [(e := median_estimate(sample[:n])).high - e.low for n in (6, 25, 100, 400)]
+    assert widths == sorted(widths, reverse=True)
+    assert widths[-1] < widths[0] / 5
+
+
+@pytest.mark.parametrize("count", [6, 10, 21])
+def test_the_interval_of_the_median_covers_it_at_least_as_often_as_it_says(count):
+    samples = np.random.default_rng(2).lognormal(mean=1.0, size=(4000, count)).tolist()
+    estimates = [median_estimate(sample) for sample in samples]
+    coverage = sum(e.low <= math.exp(1.0) <= e.high for e in estimates) / len(estimates)
+    assert coverage >= 0.95 - 0.008
+
+
+@given(st.lists(readings, min_size=6, max_size=40))
+def test_the_median_lies_inside_its_interval(values):
+    estimate = median_estimate(values)
+    assert estimate.low <= estimate.value <= estimate.high
+
+
+documents = st.lists(st.tuples(st.floats(0, 1e4), st.integers(1, 2000)), min_size=2, max_size=40)
+
+
+@given(documents)
+def test_clustered_ratio_follows_the_formula(pairs):
+    """SE = sqrt(D / (D - 1) * sum of squared residuals) / sum of weights (Cochran, Sampling Techniques, 6.3)."""
+    totals, weights = np.array(pairs).T
+    ratio = totals.sum() / weights.sum()
+    count = len(pairs)
+    error = np.sqrt(count / (count - 1) * ((totals - ratio * weights) ** 2).sum()) / weights.sum()
+    estimate = clustered_ratio(totals.tolist(), weights.tolist())
+    near = {"rel": 1e-9, "abs": 1e-6}
+    z = statistics.NormalDist().inv_cdf(0.975)
+    assert estimate.value == pytest.approx(ratio, **near)
+    assert estimate.low == pytest.approx(ratio - z * error, **near)
+    assert estimate.high == pytest.approx(ratio + z * error, **near)
+    assert estimate.n == count
+
+
+def test_clustered_ratio_covers_the_truth_in_95_of_100_corpora_of_many_documents():
+    rng = np.random.default_rng(3)
+    covered = 0
+    for _ in range(2000):
+        tokens = rng.integers(50, 500, size=150)
+        difficulty = rng.gamma(shape=9.0, scale=1 / 3, size=150)
+        estimate = clustered_ratio((difficulty * tokens).tolist(), tokens.tolist())
+        covered += estimate.low <= 3.0 <= estimate.high
+    assert covered / 2000 == pytest.approx(0.95, abs=0.02)
+
+
+def test_documents_that_are_alike_leave_no_doubt():
+    estimate = clustered_ratio([200.0, 400.0, 600.0], [100, 200, 300])
+    assert (estimate.low, estimate.value, estimate.high) == (2.0, 2.0, 2.0)
+
+
+def test_one_document_gives_a_ratio_without_interval():
+    assert clustered_ratio([30.0], [10]) == Estimate(3.0, None, None, 1, "one document, no interval")
+
+
+def test_a_document_in_which_nothing_was_scored_does_not_count():
+    with_empty = clustered_ratio([30.0, 0.0, 50.0], [10, 0, 10])
+    assert with_empty == clustered_ratio([30.0, 50.0], [10, 10])
+
+
+@pytest.mark.parametrize("weights", [[], [0], [0, 0]])
+def test_nothing_scored_is_an_error(weights):
+    with pytest.raises(ValueError, match="nothing was scored"):
+        clustered_ratio([0.0] * len(weights), weights)
+
+
+def test_exponential_turns_a_loss_and_its_ends_into_perplexities():
+    found = exponential(Estimate(2.0, 1.0, 3.0, 7, "clustered by document"))
+    assert found == Estimate(math.exp(2.0), math.exp(1.0), math.exp(3.0), 7, "clustered by document")
+
+
+def test_exponential_keeps_an_absent_interval_absent():
+    found = exponential(Estimate(0.0, None, None, 1, "one document, no interval"))
+    assert (found.value, found.low, found.high) == (1.0, None, None)
+
+
+def test_a_loss_too_large_for_exp_gives_an_infinite_perplexity():
+    found = exponential(Estimate(1000.0, 700.0, 1300.0, 2, ""))
+    assert found.value == math.inf
+    assert found.low == math.exp(700.0)
+    assert found.high == math.inf
