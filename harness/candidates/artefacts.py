@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from safetensors import SafetensorError
 
 from harness.errors import HarnessError
 from harness.records.hashing import digest, file_digest, short
@@ -62,6 +63,10 @@ class ArtefactStore:
                 return found if found else self._build(place, description, build)
         except OSError as error:
             raise _disk_error(error, self.folder) from error
+        except SafetensorError as error:
+            if f"os error {errno.ENOSPC}" in str(error):
+                raise _disk_error(OSError(errno.ENOSPC, "no space"), self.folder) from error
+            raise
 
     def _build(self, place: Path, description: Any, build: Callable[[Path], None]) -> Artefact:
         if place.exists():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,14 +28,6 @@ class Checkpoint:
     family: str
     weights_hash: str
     tokenizer_hash: str
-
-    def parameters(self) -> int:
-        """How many weights the checkpoint stores; tied ones are stored, and counted, once."""
-        total = 0
-        for file in self.path.glob(f"*{_WEIGHTS}"):
-            header = _read_header(file)
-            total += sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
-        return total
 
 
 def open_checkpoint(path: Path, family: str) -> Checkpoint:
@@ -91,24 +82,37 @@ def _read_header(file: Path) -> dict[str, Any]:
     return header
 
 
-def load_model(checkpoint: Checkpoint, dtype: str = "float32") -> PreTrainedModel:
+def load_model(path: Path, family: str, dtype: str = "float32") -> PreTrainedModel:
     """The model in evaluation mode, in the given torch data type. Raises HarnessError if it is of another family."""
-    import transformers
-
-    classes: dict[str, Any] = {
-        "causal": transformers.AutoModelForCausalLM,
-        "masked": transformers.AutoModelForMaskedLM,
-        "seq2seq": transformers.AutoModelForSeq2SeqLM,
-    }
     try:
-        model = classes[checkpoint.family].from_pretrained(
-            checkpoint.path, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False
+        model = _model_class(family).from_pretrained(
+            path, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False
         )
     except (ValueError, OSError, RuntimeError) as error:
         first = (str(error).splitlines() or ["no reason given"])[0]
-        raise HarnessError(f"cannot load {checkpoint.path} as a {checkpoint.family} model: {first}") from error
+        raise HarnessError(f"cannot load {path} as a {family} model: {first}") from error
     model.eval()
     return model
+
+
+def count_parameters(checkpoint: Checkpoint) -> int:
+    """Trainable weights of the model, tied ones once; a checkpoint may store others, such as buffers."""
+    import torch
+    import transformers
+
+    configuration = transformers.AutoConfig.from_pretrained(checkpoint.path, local_files_only=True)
+    with torch.device("meta"):
+        return int(_model_class(checkpoint.family).from_config(configuration).num_parameters())
+
+
+def _model_class(family: str) -> Any:
+    import transformers
+
+    return {
+        "causal": transformers.AutoModelForCausalLM,
+        "masked": transformers.AutoModelForMaskedLM,
+        "seq2seq": transformers.AutoModelForSeq2SeqLM,
+    }[family]
 
 
 def load_tokenizer(path: Path) -> PreTrainedTokenizerFast:
@@ -117,7 +121,7 @@ def load_tokenizer(path: Path) -> PreTrainedTokenizerFast:
 
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # noqa: BLE001 - tokenizers raises plain Exception for a file that it cannot read
+    except Exception as error:
         first = (str(error).splitlines() or ["no reason given"])[0]
         raise HarnessError(f"cannot load the tokenizer in {path}: {first}") from error
     if not tokenizer.is_fast:

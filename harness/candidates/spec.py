@@ -27,8 +27,7 @@ class TrainingSpec(Description):
     tokens: int = Field(gt=0, description="training tokens seen")
     block_size: int = Field(default=128, ge=8, le=4096, description="tokens a block")
     batch_size: int = Field(default=4, ge=1, description="blocks a step")
-    optimizer: Literal["adamw", "adafactor"] = "adamw"
-    learning_rate: float = Field(default=2e-3, gt=0, description="peak learning rate; of Adafactor, relative")
+    learning_rate: float = Field(default=2e-3, gt=0, description="peak learning rate of AdamW")
     warmup: float = Field(default=0.05, ge=0, lt=1, description="share of steps that warm up")
     beta2: float = Field(default=0.95, gt=0, lt=1, description="AdamW's second-moment decay")
     weight_decay: float = Field(default=0.1, ge=0, description="AdamW's decoupled weight decay")

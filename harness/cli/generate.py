@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -25,11 +26,12 @@ def generate(
 ) -> None:
     """Let a candidate write: a continuation, filled masks, or a decoded output. Trains it first if need be."""
     from harness.candidates.artefacts import ArtefactStore
-    from harness.candidates.catalogue import Candidate, resolve
+    from harness.candidates.catalogue import Candidate, resolve, shipped_candidates
     from harness.candidates.spec import CandidateSpec
     from harness.cli.progress import print_step
     from harness.corpora.catalogue import load_corpus
     from harness.engines.catalogue import engine_kind
+    from harness.execution.environment import worker_environment
     from harness.records.environment import available_cores
     from harness.suites.loader import load_suite
 
@@ -37,22 +39,20 @@ def generate(
     kind = engine_kind(engine)
     if precision not in kind.precisions:
         raise HarnessError(f"engine '{engine}' has {', '.join(kind.precisions)}, not {precision}")
-    if Path(name).is_dir():
+    known = {**shipped_candidates(), **loaded.candidate}
+    if name not in known and Path(name).is_dir():
         if family not in ("causal", "masked", "seq2seq"):
             raise HarnessError(f"--family {family}: expected causal, masked or seq2seq")
         candidate = Candidate(Path(name).name, CandidateSpec(origin="published", family=family, path=name))
     else:
         candidate = resolve(name, loaded.candidate)
+    cores = threads or available_cores()
+    os.environ.update(worker_environment(cores, offline))  # read by the libraries when they are imported
     running = kind.load()
     from harness.candidates.checkpoint import load_tokenizer
     from harness.engines import generation
-    from harness.execution.local import worker_environment
     from harness.training.checkpoints import obtain
 
-    cores = threads or available_cores()
-    import os
-
-    os.environ.update(worker_environment(cores, offline))
     store = ArtefactStore(cache_folder(cache_dir))
     corpus_hash = load_corpus(loaded.corpus).hash if candidate.spec.origin != "published" else ""
     checkpoint = obtain(candidate, loaded.corpus, corpus_hash, store, offline, print_step)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.cli.options import DEFAULT_RUNS, RunsDir
+from harness.errors import HarnessError
 
 app = typer.Typer(help="List suites, candidates, engines, corpora, metrics or runs.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="machine output")]
@@ -108,8 +109,12 @@ def runs(runs_dir: RunsDir = DEFAULT_RUNS, json_output: Json = False) -> None:
     from harness.records.run_folder import find_runs
 
     lines = []
-    for run in find_runs(runs_dir):
-        rows = make_rows(run.records())
+    for run in find_runs(runs_dir.expanduser()):
+        try:
+            rows = make_rows(run.records())
+        except HarnessError as error:
+            print(f"harness: {error}", file=sys.stderr)
+            rows = []
         lines.append(
             {
                 "run": run.name,

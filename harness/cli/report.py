@@ -32,13 +32,13 @@ def report(
     from harness.reporting.exports import rows_csv, rows_json
     from harness.reporting.markdown import report as markdown
 
-    found = find_run(run, runs_dir)
+    found = find_run(run, runs_dir.expanduser())
     if format is Format.MD:
         text = markdown(found)
     else:
         rows = make_rows(found.records())
         text = rows_json(rows) + "\n" if format is Format.JSON else rows_csv(rows)
     if out:
-        write_whole(out, text)
+        write_whole(out.expanduser(), text)
     else:
         sys.stdout.write(text)

@@ -48,7 +48,7 @@ def run(
             skip=tuple(skip or ()),
             offline=offline,
             fresh=fresh,
-            runs_dir=runs_dir,
+            runs_dir=runs_dir.expanduser(),
             cache_dir=cache_folder(cache_dir),
             command=_shown_command(),
             dry_run=dry_run,
@@ -96,7 +96,8 @@ def _shown_command() -> str:
     from harness.records.environment import without_home
 
     words = [without_home(word) for word in sys.argv[1:]]
-    return shlex.join(["python", "-m", "harness", *words])
+    quoted = ["~/" + shlex.quote(word[2:]) if word.startswith("~/") else shlex.quote(word) for word in words]
+    return " ".join(["python", "-m", "harness", *quoted])
 
 
 def _toml_string(text: str) -> str:

@@ -23,9 +23,10 @@ _SPLIT_NAMES = {
 def load(location: str | None) -> Corpus:
     """Read a file, or all files below a folder, in order of name.
 
-    A .txt file is a document (a single one is cut at blank lines into documents); a .jsonl line or a .parquet row is
-    a document, its text in the key or column ``text``. Files whose stem is train, validation (valid, dev) or test
-    are those splits; without such names documents are dealt out: every tenth to test, every tenth to validation.
+    A .txt file is a document; a single one, and one that is a split, is cut at blank lines into documents. A .jsonl
+    line or a .parquet row is a document, its text in the key or column ``text``. Files whose stem is train,
+    validation (valid, dev) or test are those splits; without such names documents are dealt out: every tenth to test,
+    every tenth to validation.
     Raises HarnessError for a missing path, text that is not UTF-8, a row without text, or too few documents.
     """
     if not location:
@@ -37,14 +38,17 @@ def load(location: str | None) -> Corpus:
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and p.is_file())
     if not files:
         raise HarnessError(f"corpus 'text': no {', '.join(SUFFIXES)} file in {path}")
-    documents = {file: _documents(file, alone=len(files) == 1) for file in files}
     named = {file: _SPLIT_NAMES[file.stem] for file in files if file.stem in _SPLIT_NAMES}
-    if named and len(set(named.values())) == 3:
+    documents = {file: _documents(file, cut=len(files) == 1 or file in named) for file in files}
+    found = set(named.values())
+    if {"train", "test"} <= found and "validation" not in found:
+        raise HarnessError(f"corpus 'text': {path} has files named train and test, but none named validation")
+    if len(found) == 3:
         splits = {
-            split: tuple(doc for file, role in named.items() if role == split for doc in documents[file])
-            for split in set(named.values())
+            split: tuple(d for file, s in named.items() if s == split for d in documents[file]) for split in found
         }
-        return Corpus(name, splits, note="splits by file name")
+        left = [file.name for file in files if file not in named]
+        return Corpus(name, splits, note="splits by file name" + (f"; left out: {', '.join(left)}" if left else ""))
     everything = [doc for file in files for doc in documents[file] if doc.text.strip()]
     if len(everything) < FEWEST_DOCUMENTS:
         raise HarnessError(
@@ -64,7 +68,7 @@ def load(location: str | None) -> Corpus:
     )
 
 
-def _documents(file: Path, alone: bool) -> list[Document]:
+def _documents(file: Path, cut: bool) -> list[Document]:
     if file.suffix == ".jsonl":
         return _json_lines(file)
     if file.suffix == ".parquet":
@@ -72,7 +76,7 @@ def _documents(file: Path, alone: bool) -> list[Document]:
     if file.suffix != ".txt":
         raise HarnessError(f"corpus 'text': {file} is none of {', '.join(SUFFIXES)}")
     text = read_text(file)
-    if not alone:
+    if not cut:
         return [Document(file.name, text)]
     paragraphs = [part for part in text.replace("\r\n", "\n").split("\n\n") if part.strip()]
     return [Document(f"{file.name}#{i}", part) for i, part in enumerate(paragraphs)]
@@ -80,7 +84,7 @@ def _documents(file: Path, alone: bool) -> list[Document]:
 
 def _json_lines(file: Path) -> list[Document]:
     documents = []
-    for number, line in enumerate(read_text(file).splitlines(), start=1):
+    for number, line in enumerate(read_text(file).split("\n"), start=1):
         if not line.strip():
             continue
         try:

@@ -27,7 +27,6 @@ class EngineKind:
     packages: tuple[str, ...]
     install: str
     description: str
-    code: tuple[str, ...] = ("engines",)
 
     def missing(self) -> str | None:
         """Why the engine cannot be used here, with the command that installs it; None where it can."""

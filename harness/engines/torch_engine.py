@@ -11,7 +11,7 @@ import torch
 from transformers.modeling_outputs import BaseModelOutput
 
 from harness.candidates.artefacts import ArtefactStore
-from harness.candidates.checkpoint import Checkpoint, load_model, open_checkpoint
+from harness.candidates.checkpoint import Checkpoint, load_model
 from harness.engines.base import Ids, Logits, Session, SessionFacts
 from harness.errors import UnavailableError
 from harness.records.environment import installed_version
@@ -37,7 +37,7 @@ class TorchEngine:
             )
 
         def convert(folder: Path) -> None:
-            load_model(checkpoint, "bfloat16").save_pretrained(folder)
+            load_model(checkpoint.path, checkpoint.family, "bfloat16").save_pretrained(folder)
             for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
                 if (checkpoint.path / name).exists():
                     (folder / name).write_bytes((checkpoint.path / name).read_bytes())
@@ -52,9 +52,8 @@ class TorchEngine:
     def open(self, folder: Path, family: str, precision: str, threads: int) -> Session:
         """See :class:`harness.engines.base.Engine`."""
         torch.set_num_threads(threads)
-        checkpoint = open_checkpoint(folder, family)
         dtype = str(_DTYPES[precision]).removeprefix("torch.")
-        return TorchSession(load_model(checkpoint, dtype), family, _weights_bytes(folder))
+        return TorchSession(load_model(folder, family, dtype), family, _weights_bytes(folder))
 
 
 class TorchSession:

@@ -19,6 +19,7 @@ class Estimate:
     def __init__(self, tasks: Sequence[Task], cache_dir: Path, corpus_hash: str) -> None:
         self._left = {task.hash: task for task in tasks}
         self._store, self._corpus_hash = ArtefactStore(cache_dir), corpus_hash
+        self._cached: dict[str, bool] = {}
         self._seen: dict[tuple[str, str], float] = {}
 
     def of(self, task: Task) -> float:
@@ -45,7 +46,10 @@ class Estimate:
 
     def _preparing(self, task: Task) -> float:
         spec = task.candidate.spec
-        place = self._store.place("checkpoints", task.candidate.name, task.candidate.description(self._corpus_hash))
-        if (place / MANIFEST).exists():
+        if task.candidate.name not in self._cached:
+            description = task.candidate.description(self._corpus_hash)
+            place = self._store.place("checkpoints", task.candidate.name, description)
+            self._cached[task.candidate.name] = bool(spec.path) or (place / MANIFEST).exists()
+        if self._cached[task.candidate.name]:
             return _CACHED_SECONDS
         return spec.training.tokens / _TRAINING_TOKENS_PER_SECOND if spec.training else _GUESS_SECONDS["candidate"]

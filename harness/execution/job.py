@@ -7,8 +7,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.candidates.catalogue import resolve
 from harness.corpora.catalogue import load_corpus
 from harness.corpora.corpus import Corpus
+from harness.engines.catalogue import engine_kind
+from harness.execution.environment import worker_environment
 from harness.execution.estimate import Estimate
 from harness.execution.plan import CODE, Plan, Task, make_plan
 from harness.execution.run import Listener, Runner
@@ -58,12 +61,12 @@ class Job:
 def begin(request: Request) -> Job:
     """Check the request, make the plan, and find the run to resume or make a new one.
 
-    A run is resumed when the suite with its settings, the corpus, the machine, the versions and the code are those
-    it was begun with. Raises HarnessError for anything that is wrong with the request.
+    A run is resumed when the suite with its settings, the candidates, the corpus, the machine, the versions and the
+    code are those it was begun with. Raises HarnessError for anything that is wrong with the request.
     """
     named = load_suite(request.suite, request.settings)
     if request.offline:
-        _stay_offline()
+        os.environ.update(worker_environment(available_cores(), offline=True))
     corpus = load_corpus(named.suite.corpus)
     environment = snapshot(named.suite.threads or available_cores())
     plan = make_plan(named.suite, corpus, environment, request.only, request.skip)
@@ -75,7 +78,10 @@ def begin(request: Request) -> Job:
 
 def _folder(request: Request, named: NamedSuite, corpus: Corpus, environment: Environment) -> RunFolder:
     suite = named.suite.model_dump(mode="json")
-    identity = digest([suite, corpus.hash, environment.hash, code_digest(*CODE)])
+    candidates = [resolve(name, named.suite.candidate).description(corpus.hash) for name in named.suite.candidates]
+    engines = {name.partition("/")[0] for name in named.suite.variants}
+    versions = {engine: engine_kind(engine).versions() for engine in sorted(engines)}
+    identity = digest([suite, corpus.hash, environment.hash, code_digest(*CODE), candidates, versions])
     if not request.fresh:
         for run in reversed(find_runs(request.runs_dir)):
             if run.info.get("identity") == identity:
@@ -91,9 +97,3 @@ def _folder(request: Request, named: NamedSuite, corpus: Corpus, environment: En
     if request.dry_run:
         return RunFolder(request.runs_dir / named.name, info)
     return create_run(request.runs_dir, named.name, identity, info)
-
-
-def _stay_offline() -> None:
-    """Set before the libraries of the hub are imported, which read it once."""
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    os.environ["HF_DATASETS_OFFLINE"] = "1"

@@ -14,6 +14,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from harness.execution.environment import worker_environment
 from harness.execution.work import Outcome, perform
 from harness.execution.worker import Channel, work
 from harness.records.environment import without_home
@@ -61,21 +62,6 @@ class LocalExecutor:
             if status == "timeout":
                 reason = f"killed after {deadline_seconds:g} s"
             return Result(status, without_home(reason), outcome, _tail(stderr_file), time.monotonic() - start)
-
-
-def worker_environment(threads: int, offline: bool) -> dict[str, str]:
-    """Environment variables of workers: one thread setting for every library, and no network where none is wanted."""
-    settings = {
-        "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
-        "OPENBLAS_NUM_THREADS": "1",
-        "RAYON_NUM_THREADS": str(threads),
-        "TOKENIZERS_PARALLELISM": "true",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "TRANSFORMERS_VERBOSITY": "error",
-    }
-    return settings | ({"HF_HUB_OFFLINE": "1"} if offline else {})
 
 
 def _follow(

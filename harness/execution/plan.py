@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -68,10 +68,12 @@ def make_plan(
     Raises HarnessError when nothing is left to do, or when a pattern matches no variant.
     """
     candidates = [resolve(name, suite.candidate) for name in suite.candidates]
-    wanted = _selected(_cross(candidates, suite), only, (*suite.skip, *skip))
+    wanted = _selected(_cross(candidates, suite), only, skip, suite.skip)
     used = _with_teachers([candidate for candidate, _, _ in wanted])
     base = {"environment": environment.hash, "code": code_digest(*CODE)}
-    preparing = {each.name: _prepare_candidate(each, corpus, base) for each in used}
+    preparing: dict[str, Task] = {}
+    for each in used:
+        preparing[each.name] = _prepare_candidate(each, corpus, base, preparing)
     variants = [_prepare_variant(c, engine, precision, suite, preparing[c.name]) for c, engine, precision in wanted]
     scores = [
         _measure(task, "score", suite.evaluation.model_dump() | suite.generation.model_dump()) for task in variants
@@ -98,7 +100,7 @@ def _cross(candidates: Sequence[Candidate], suite: Suite) -> list[tuple[Candidat
 
 
 def _selected(
-    crossed: list[tuple[Candidate, str, str]], only: Sequence[str], skip: Sequence[str]
+    crossed: list[tuple[Candidate, str, str]], only: Sequence[str], skip: Sequence[str], suite_skip: Sequence[str]
 ) -> list[tuple[Candidate, str, str]]:
     named = {variant_name(c.name, engine, precision, "cpu"): (c, engine, precision) for c, engine, precision in crossed}
     for pattern in (*only, *skip):
@@ -108,7 +110,7 @@ def _selected(
         parts
         for name, parts in named.items()
         if (not only or any(_matches(name, pattern) for pattern in only))
-        and not any(_matches(name, pattern) for pattern in skip)
+        and not any(_matches(name, pattern) for pattern in (*skip, *suite_skip))
     ]
     if not left:
         raise HarnessError("no variant is left after 'only' and 'skip'")
@@ -134,10 +136,11 @@ def _with_teachers(candidates: Sequence[Candidate]) -> list[Candidate]:
     return list(ordered.values())
 
 
-def _prepare_candidate(candidate: Candidate, corpus: Corpus, base: dict[str, str]) -> Task:
+def _prepare_candidate(candidate: Candidate, corpus: Corpus, base: dict[str, str], before: Mapping[str, Task]) -> Task:
     subject = Subject(candidate.name, candidate.name, candidate.family, candidate.spec.origin)
     inputs = ["candidate", base, candidate.description(corpus.hash), corpus.hash]
-    return Task("candidate", candidate, subject, short(digest(inputs)))
+    needs = (before[candidate.teacher.name].hash,) if candidate.teacher else ()
+    return Task("candidate", candidate, subject, short(digest(inputs)), needs)
 
 
 def _prepare_variant(candidate: Candidate, engine: str, precision: str, suite: Suite, before: Task) -> Task:

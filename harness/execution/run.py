@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field, replace
+import json
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -71,11 +71,26 @@ class Runner:
         self._state = RunState()
 
     def pending(self) -> list[Task]:
-        """Tasks that have no good record yet, with the prepare tasks that these need."""
-        finished = {r.task for r in self.folder.records() if r.fact is None and r.status == "ok"}
-        open_tasks = [task for task in self.plan.tasks if task.hash not in finished]
-        needed = {need for task in open_tasks for need in task.needs}
-        return [task for task in self.plan.tasks if task.hash not in finished or task.hash in needed]
+        """Tasks that have no good record yet, with the prepare tasks that these need.
+
+        A variant that this machine cannot run stays skipped; what is skipped because its candidate could not be had is
+        tried again.
+        """
+        statuses = {r.task: r.status for r in self.folder.records() if r.fact is None}
+
+        def finished(task: Task) -> bool:
+            status = statuses.get(task.hash)
+            if task.kind == "variant" and status == "skipped":
+                return statuses.get(task.needs[0]) == "ok"
+            if task.kind not in PREPARING and statuses.get(task.needs[-1]) == "skipped":
+                return statuses.get(task.needs[0]) == "ok"
+            return status == "ok"
+
+        wanted = {task.hash for task in self.plan.tasks if not finished(task)}
+        for task in reversed(self.plan.tasks):
+            if task.hash in wanted:
+                wanted.update(task.needs)
+        return [task for task in self.plan.tasks if task.hash in wanted]
 
     def run(self, listener: Listener) -> None:
         """Run what is pending. KeyboardInterrupt leaves a record of the interrupted task and passes on.
@@ -190,11 +205,13 @@ class Runner:
 
 
 def _finite(result: Result) -> Result:
-    """A result whose numbers are numbers: a NaN or an infinity makes it a failure that names the metric."""
+    """A result whose numbers are numbers: a NaN or an infinity anywhere makes it a failure that names the metric."""
     for fact in result.outcome.facts if result.outcome else ():
-        numbers = [n for n in (fact.value, fact.low, fact.high) if n is not None]
-        if not all(math.isfinite(number) for number in numbers):
-            return Result("failed", f"{fact.metric} is {fact.value}", None, result.stderr_tail, result.seconds)
+        try:
+            json.dumps(asdict(fact), allow_nan=False)
+        except ValueError:
+            reason = f"{fact.metric} holds a number that is not finite (value {fact.value})"
+            return Result("failed", reason, None, result.stderr_tail, result.seconds)
     return result
 
 

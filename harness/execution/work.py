@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.candidates.artefacts import ArtefactStore
 from harness.candidates.catalogue import Candidate
-from harness.candidates.checkpoint import Checkpoint, load_tokenizer
+from harness.candidates.checkpoint import Checkpoint, count_parameters, load_tokenizer
 from harness.corpora.corpus import Document
 from harness.engines.base import Ids, Session
 from harness.engines.catalogue import engine_kind
@@ -85,7 +85,7 @@ def prepare_candidate(order: WorkOrder, channel: Channel) -> Outcome:
     checkpoint = obtain(order.candidate, order.corpus_name, order.corpus_hash, store, order.offline, channel.progress)
     channel.progress(1.0, "counting tokens")
     unigram_counts(checkpoint, order.corpus_name, order.corpus_hash, store)
-    facts = [Fact(metric="parameters", value=float(checkpoint.parameters()))]
+    facts = [Fact(metric="parameters", value=float(count_parameters(checkpoint)))]
     if curve := training_curve(checkpoint):
         about = {key: curve[key] for key in ("tokens", "initialised_from", "unigram_loss")}
         for metric, samples in (("training_loss", curve["steps"]), ("validation_loss", curve["validation"])):
@@ -144,10 +144,10 @@ def time_variant(order: WorkOrder, channel: Channel) -> Outcome:
     """Time the variant's loading and its workloads: one worker's share of one round."""
     tokenizer = load_tokenizer(_prepared(order).checkpoint.path)
     prompt, batch = _real_tokens(tokenizer, order)
-    engine_kind(order.engine).load()
+    engine, before = engine_kind(order.engine).load(), _prepared(order)
     control = control_seconds(time.perf_counter)
     start = time.perf_counter()
-    _, session = _open(order)
+    session = engine.open(before.folder, order.candidate.family, order.precision, order.threads)
     load_seconds = time.perf_counter() - start
     facts = time_session(session, prompt, batch, order.timing, time.perf_counter)
     threads = {"threads": order.threads}

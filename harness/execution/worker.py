@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import multiprocessing
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError, UnavailableError
-
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ def work(perform: Callable[[Any, Any], Any], order: Any, connection: Connection,
     Sends ``progress`` and ``watch`` messages on the way and one ``end`` message.
 
     The worker leads a process group of its own, so that it can be killed with whatever it starts, and dies with the
-    process that it was forked from. What it prints goes to ``stderr_file``.
+    program that ordered it. What it prints goes to ``stderr_file``.
     """
     _lead_own_group()
     with stderr_file.open("wb", buffering=0) as sink:
@@ -60,10 +59,20 @@ def work(perform: Callable[[Any, Any], Any], order: Any, connection: Connection,
 
 
 def _lead_own_group() -> None:
+    """Become a group of one's own, and end it, oneself included, when the parent is gone.
+
+    The system's parent-death signal would not do: the process that forked this one lives as long as its workers.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.setsid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.killpg(0, signal.SIGKILL)
 
 
 def _progress(connection: Connection) -> Any:

@@ -11,10 +11,9 @@ from harness.corpora.corpus import Document
 from harness.engines.base import Session
 from harness.quality.likelihood import Ints, ScoredTokens, unigram_nll
 from harness.quality.protocols import PROTOCOLS, Scoring
+from harness.records.metrics import PERPLEXITY
 from harness.records.record import Fact
 from harness.stats.intervals import Estimate, clustered_ratio, exponential
-
-PERPLEXITY = {"causal": "perplexity", "masked": "masked_perplexity", "seq2seq": "span_perplexity"}
 
 
 def measure_quality(
@@ -22,12 +21,13 @@ def measure_quality(
 ) -> list[Fact]:
     """Score documents with the protocol of the session's family.
 
-    ``counts`` [vocabulary] are the tokens of the training split, for the unigram baseline on the same tokens.
+    ``counts`` [vocabulary] are the tokens of the training split, for the unigram baseline on the same tokens; where a
+    decoder predicts sentinels as well, the baseline knows how often, and pays for it as the model does.
     Bits per byte exist for causal models only: masked and seq2seq scores do not add up to a text's likelihood.
     """
     family = session.facts.family
     scored = PROTOCOLS[family](session, tokenizer, documents, scoring)
-    baseline = replace(scored.tokens, nll=unigram_nll(counts, scored.targets))
+    baseline = replace(scored.tokens, nll=unigram_nll(counts, scored.targets) - math.log(scored.content_share))
     facts = [
         _perplexity(PERPLEXITY[family], scored.tokens, scored.protocol),
         _perplexity("unigram_perplexity", baseline, scored.protocol),

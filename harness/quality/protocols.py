@@ -33,11 +33,13 @@ class Scoring:
 
 @dataclass(frozen=True)
 class Scored:
-    """Scored tokens, the ids that were scored, and the protocol as it is printed."""
+    """Scored tokens, the ids that were scored, and the protocol as it is printed. ``content_share`` is the share of
+    the positions that a model predicts which hold content: below 1 only where a decoder also predicts sentinels."""
 
     tokens: ScoredTokens
     targets: Ints
     protocol: dict[str, Any]
+    content_share: float = 1.0
 
 
 def score_blocks(session: Session, tokenizer: Any, documents: Sequence[Document], scoring: Scoring) -> Scored:
@@ -127,16 +129,20 @@ def _score(
     text = tokenize(tokenizer, documents)
     starts = np.arange(len(blocks(text.ids, content))) * content
     parts, targets = [], []
+    decoder_positions = 0
     for first in range(0, len(starts), scoring.batch_size):
         batch = starts[first : first + scoring.batch_size]
         rows = [block(text.ids[start : start + content]) for start in batch]
         decoders = [row[3] for row in rows if row[3] is not None]
+        decoder_positions += sum(len(decoder) for decoder in decoders)
         logits = session.score(np.stack([row[0] for row in rows]), np.stack(decoders) if decoders else None)
         for row_logits, start, (_, read, predicted, _) in zip(logits, batch, rows, strict=True):
             wanted = text.ids[start + predicted]
             parts.append(_scored(text, start + predicted, token_nll(row_logits[read], wanted)))
             targets.append(wanted)
-    return Scored(joined(parts, documents), np.concatenate(targets), protocol)
+    scored = joined(parts, documents)
+    share = len(scored.nll) / decoder_positions if decoder_positions else 1.0
+    return Scored(scored, np.concatenate(targets), protocol, share)
 
 
 def _scored(text: TokenizedText, positions: Ints, nll: Any) -> ScoredTokens:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -52,13 +53,12 @@ class Environment:
     governor: str = "unknown"
     commit: str = "unknown"
     dirty: bool | None = None
-    notes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def hash(self) -> str:
         """Names the environment in records; commit and governor are told, but do not make it another machine."""
         facts = asdict(self)
-        for told in ("commit", "dirty", "governor", "notes"):
+        for told in ("commit", "dirty", "governor"):
             facts.pop(told)
         return short(digest(facts))
 
@@ -143,8 +143,13 @@ def _gpus() -> tuple[str, ...]:
 
 def without_home(text: str) -> str:
     """Text in which the user's home folder, which names the user, is written ``~``."""
-    home = str(Path.home())
-    return text.replace(home, "~") if len(home) > 1 else text
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return text
+    for folder in {str(home), str(home.resolve())} - {"/"}:
+        text = re.sub(re.escape(folder) + r"(?![\w.-])", "~", text)
+    return text
 
 
 def _git_state() -> tuple[str, bool | None]:

@@ -102,7 +102,7 @@ _ALL = [
         "tokens/s",
         True,
         "encode, batched",
-        "masked models: tokens encoded per second (batch 8)",
+        "masked models: tokens encoded per second, several texts at once",
     ),
     Metric(
         "time_to_first_token_seconds",
@@ -133,5 +133,8 @@ _ALL = [
     Metric("validation_loss", "training", "nats/token", False, "validation loss", "loss on the validation split"),
     Metric("text", "sample", "text", None, "sample", "text made by the variant"),
 ]
+
+PERPLEXITY = {"causal": "perplexity", "masked": "masked_perplexity", "seq2seq": "span_perplexity"}
+"""The perplexity of each family: three different quantities, never ranked against one another."""
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}

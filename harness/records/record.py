@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
+from harness.records.metrics import METRICS
+
 SCHEMA_VERSION = 1
 
 Status = Literal["ok", "failed", "timeout", "out-of-memory", "crashed", "skipped", "interrupted"]
@@ -89,6 +91,8 @@ class Record:
             raise ValueError(f"schema version {version} is newer than {SCHEMA_VERSION}: use a newer harness")
         body["subject"] = Subject(**body["subject"]) if "subject" in body else _missing("subject")
         body["fact"] = Fact(**body["fact"]) if body.get("fact") is not None else None
+        if body["fact"] is not None and body["fact"].metric not in METRICS:
+            raise ValueError(f"unknown metric '{body['fact'].metric}'")
         known = {each.name for each in fields(cls)}
         unknown = set(body) - known
         if unknown:

@@ -10,6 +10,8 @@ from harness.records.metrics import METRICS
 from harness.records.record import Fact, Record, Subject
 from harness.stats.intervals import Estimate, median_estimate
 
+_MEASURED = ("score", "memory", "time")
+
 
 @dataclass(frozen=True)
 class Value:
@@ -65,10 +67,14 @@ def _row(mine: list[Record], shared: list[Record]) -> Row:
         if fact.value is not None and METRICS[fact.metric].measure != "training":
             metrics.setdefault(fact.metric, []).append((record, fact))
     text = next((fact for _, fact in facts if fact.metric == "text"), None)
+    missing = [kind for kind in _MEASURED if kind not in {record.kind for record in closings}]
+    status, reason = (bad[0].status, _reason(bad[0])) if bad else ("ok", "")
+    if not bad and missing:
+        status, reason = "interrupted", f"not measured yet: {', '.join(missing)}"
     return Row(
         subject=max((record.subject for record in mine), key=lambda subject: bool(subject.weights_hash)),
-        status=bad[0].status if bad else "ok",
-        reason=_reason(bad[0]) if bad else "",
+        status=status,
+        reason=reason,
         metrics={name: _value(found) for name, found in metrics.items()},
         sample=text.text if text else "",
         sample_prompt=str(text.protocol.get("prompt", "")) if text else "",

@@ -66,7 +66,7 @@ def latest_attempts(records: Iterable[Record]) -> list[Record]:
         if record.fact is not None:
             written.append(record)
         else:
-            closed[record.task] = [*written[len(written) - record.facts :], record]
+            closed[record.task] = [*written[max(0, len(written) - record.facts) :], record]
             written.clear()
     return [record for attempt in closed.values() for record in attempt]
 

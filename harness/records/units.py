@@ -33,12 +33,12 @@ def with_interval(value: float, low: float | None, high: float | None, unit: str
 
 
 def significant(value: float) -> str:
-    """Four significant digits below 10, three above, whole numbers with thousands separators from 1,000 on."""
+    """Three significant digits, four from 1 to 10; whole numbers with thousands separators from 1,000 on."""
     size = abs(value)
-    if size >= 1000:
+    if size >= 999.5:
         return f"{value:,.0f}"
-    if size >= 100:
+    if size >= 99.95:
         return f"{value:.0f}"
-    if size >= 10:
+    if size >= 9.9995:
         return f"{value:.1f}"
     return f"{value:.3g}" if size < 1 else f"{value:.3f}"

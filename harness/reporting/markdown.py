@@ -9,6 +9,7 @@ from harness.records.record import Record
 from harness.records.rows import Row, make_rows
 from harness.records.run_folder import RunFolder
 from harness.reporting import sections
+from harness.reporting.table import escape
 from harness.selection.limits import parse_limit
 from harness.selection.recommend import UseCase
 from harness.selection.words import paragraphs
@@ -28,9 +29,9 @@ def report(run: RunFolder) -> str:
     if not rows:
         return "\n\n".join([*parts, "Nothing has been measured yet."]) + "\n"
     parts += _recommendations(run, rows)
-    parts += ["## Comparison", sections.comparison_table(rows).markdown(), _how_to_read(run)]
+    parts += ["## Comparison", sections.comparison_table(rows).markdown(), _how_to_read(run, rows)]
     parts += _quality(run, rows)
-    parts += _speed(run, rows)
+    parts += _speed(rows)
     if change := sections.change_table(rows):
         parts += [
             "## What ONNX and lower precision changed",
@@ -75,19 +76,24 @@ def _recommendations(run: RunFolder, rows: Sequence[Row]) -> list[str]:
     cases = use_cases(run.info.get("suite", {}))
     if not cases:
         return []
-    return ["## Recommendations", *(f"**{title}.** {text}" for title, text in paragraphs(rows, cases))]
+    return ["## Recommendations", *(f"**{escape(title)}.** {escape(text)}" for title, text in paragraphs(rows, cases))]
 
 
-def _how_to_read(run: RunFolder) -> str:
-    rounds = run.info.get("suite", {}).get("rounds", 0)
+def _how_to_read(run: RunFolder, rows: Sequence[Row]) -> str:
     timing = run.info.get("suite", {}).get("timing", {})
     return (
         f"Prefill, decode and encode are tokens/s at batch 1 (prompt of {timing.get('prompt_tokens')} tokens, "
-        f"{timing.get('new_tokens')} decoded): the median over {rounds} fresh worker processes. "
+        f"{timing.get('new_tokens')} decoded): the median over {_rounds(rows)} fresh worker processes. "
         "Weights are the bytes on disk that the engine loads; peak memory is what the worker held alone, over its "
         "baseline before loading. *Not equivalent*: its perplexity differs from its fp32 torch parent's by more than "
         "0.1 % (fp32) or 5 % (other precisions); such a variant is never recommended."
     )
+
+
+def _rounds(rows: Sequence[Row]) -> str:
+    """How many timing workers the rows stand on: one number, or the fewest and the most."""
+    counts = sorted({len(value.rounds) for row in rows for value in row.metrics.values() if value.rounds})
+    return "no" if not counts else str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
 
 def _quality(run: RunFolder, rows: Sequence[Row]) -> list[str]:
@@ -103,15 +109,13 @@ def _quality(run: RunFolder, rows: Sequence[Row]) -> list[str]:
     return parts
 
 
-def _speed(run: RunFolder, rows: Sequence[Row]) -> list[str]:
+def _speed(rows: Sequence[Row]) -> list[str]:
     tables = sections.speed_tables(rows)
     if not tables:
         return []
-    rounds = run.info.get("suite", {}).get("rounds", 0)
     interval = (
-        "Brackets are 95 % intervals from order statistics over the workers."
-        if rounds >= 6
-        else f"{rounds} rounds are too few for an interval; six give one."
+        "Brackets are 95 % intervals from order statistics over the workers, where there are six or more; "
+        f"here there are {_rounds(rows)}."
     )
     parts = ["## Speed", interval]
     for title, table in tables:
@@ -128,5 +132,5 @@ def _training_and_samples(records: Sequence[Record], rows: Sequence[Row]) -> lis
         parts += ["## Training", note, training.markdown()]
     if texts := sections.samples(rows):
         prompts = " and ".join(dict.fromkeys(f"“{row.sample_prompt}”" for row in rows if row.sample_prompt))
-        parts += ["## Samples", f"Greedy, from {prompts}.", "\n".join(texts)]
+        parts += ["## Samples", f"Greedy, from {escape(prompts)}.", "\n".join(texts)]
     return parts

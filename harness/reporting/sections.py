@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.records.metrics import METRICS
+from harness.records.metrics import METRICS, PERPLEXITY
 from harness.records.record import Record
 from harness.records.rows import Row
 from harness.records.units import quantity, with_interval
@@ -16,7 +16,6 @@ from harness.selection.equivalence import not_equivalent, parent_of
 NOTHING = "–"
 _UNIT_IN_TEXT = ("tokens/s", "bits/byte")
 """Units that the text around the tables names once."""
-QUALITY = {"causal": "perplexity", "masked": "masked_perplexity", "seq2seq": "span_perplexity"}
 FAMILY_WORDS = {
     "causal": "Causal models: next-token perplexity",
     "masked": "Masked models: perplexity of masked tokens",
@@ -50,7 +49,7 @@ def comparison_table(rows: Sequence[Row]) -> Table:
 def quality_tables(rows: Sequence[Row]) -> list[tuple[str, str, Table]]:
     """(title, protocol in words, table) a family, with a unigram baseline line a tokenizer."""
     found = []
-    for family, metric in QUALITY.items():
+    for family, metric in PERPLEXITY.items():
         mine = [row for row in rows if row.subject.family == family and metric in row.metrics]
         if not mine:
             continue
@@ -81,7 +80,7 @@ def quality_tables(rows: Sequence[Row]) -> list[tuple[str, str, Table]]:
 
 def protocol_words(rows: Sequence[Row]) -> str:
     """The protocol of a quality table: printed once where all rows share it, which they do in one suite."""
-    metric = QUALITY[rows[0].subject.family]
+    metric = PERPLEXITY[rows[0].subject.family]
     protocols = [dict(row.metrics[metric].protocol) for row in rows]
     scored = sorted({protocol.pop("tokens_scored", 0) for protocol in protocols})
     distinct = [protocol for i, protocol in enumerate(protocols) if protocol not in protocols[:i]]
@@ -106,7 +105,7 @@ def speed_tables(rows: Sequence[Row]) -> list[tuple[str, Table]]:
 
 def change_table(rows: Sequence[Row]) -> Table | None:
     """What another engine or precision changed against fp32 torch, as paired ratios with 95 % intervals."""
-    metrics = ("weights_bytes", "peak_memory_bytes", *QUALITY.values(), "prefill_tokens_per_second",
+    metrics = ("weights_bytes", "peak_memory_bytes", *PERPLEXITY.values(), "prefill_tokens_per_second",
                "decode_tokens_per_second", "encode_tokens_per_second")  # fmt: skip
     lines = []
     for row in rows:

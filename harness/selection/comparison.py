@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from harness.records.metrics import METRICS
+from harness.records.metrics import METRICS, PERPLEXITY
 from harness.records.rows import Row, Value
 from harness.stats.intervals import Estimate, exponential
 from harness.stats.paired import paired_ratio_difference, paired_time_ratio
 
-_WEIGHT = {"bits_per_byte": "bytes", "perplexity": "tokens", "masked_perplexity": "tokens", "span_perplexity": "tokens"}
-TOKENIZER_BOUND = ("perplexity", "masked_perplexity", "span_perplexity")
+SINGLE_READING = 0.05
+"""Two single readings that differ by less than this share are not told apart."""
+_WEIGHT = {"bits_per_byte": "bytes", **dict.fromkeys(PERPLEXITY.values(), "tokens")}
+TOKENIZER_BOUND = tuple(PERPLEXITY.values())
 """Metrics a token: comparable only between models that share a tokenizer."""
 
 
@@ -26,8 +28,9 @@ class Comparison:
 def compare(base: Row, new: Row, metric: str) -> Comparison | None:
     """Compare a metric of two rows; None where one lacks it or where its values are not comparable.
 
-    Quality is paired by document, timings by round. Where neither is there the two values stand for themselves, and
-    any difference counts. Fewer than six common rounds give no interval: then nothing is settled.
+    Quality is paired by document, timings by round. Exact metrics (sizes) stand for themselves, and any difference
+    counts; a single reading of memory is taken to be good to 5 %. Fewer than six common rounds give no interval: then
+    nothing is settled.
     """
     before, after = base.metrics.get(metric), new.metrics.get(metric)
     if before is None or after is None:
@@ -47,7 +50,9 @@ def _ratio(before: Value, after: Value, metric: str) -> Estimate | None:
     if before.rounds or after.rounds or before.estimate.value <= 0:
         return None
     ratio = after.estimate.value / before.estimate.value
-    return Estimate(ratio, ratio, ratio, 1, "single values")
+    if metric == "peak_memory_bytes":
+        return Estimate(ratio, ratio * (1 - SINGLE_READING), ratio * (1 + SINGLE_READING), 1, "single readings, 5 %")
+    return Estimate(ratio, ratio, ratio, 1, "exact values")
 
 
 def _paired_by_document(before: Value, after: Value, metric: str) -> Estimate | None:
@@ -58,15 +63,13 @@ def _paired_by_document(before: Value, after: Value, metric: str) -> Estimate | 
     weight = _WEIGHT[metric]
     bt, bw = [[before.documents[d][key] for d in common] for key in ("nll", weight)]
     nt, nw = [[after.documents[d][key] for d in common] for key in ("nll", weight)]
-    difference = paired_ratio_difference(bt, bw, nt, nw)
     if metric != "bits_per_byte":
-        return exponential(difference)
-    base = sum(bt) / sum(bw)
-    value = math.log1p(difference.value / base)
-    if difference.low is None or difference.high is None:
-        return exponential(Estimate(value, None, None, difference.n, difference.method))
-    half = (difference.high - difference.low) / 2 / (base + difference.value)
-    return exponential(Estimate(value, value - half, value + half, difference.n, difference.method))
+        return exponential(paired_ratio_difference(bt, bw, nt, nw))
+    base, new = math.fsum(bt) / math.fsum(bw), math.fsum(nt) / math.fsum(nw)
+    relative = paired_ratio_difference([t / base for t in bt], bw, [t / new for t in nt], nw)
+    value = math.log(new / base)
+    low, high = (None if end is None else value + end for end in (relative.low, relative.high))
+    return exponential(Estimate(value, low, high, relative.n, relative.method))
 
 
 def _better(ratio: Estimate, metric: str) -> bool | None:

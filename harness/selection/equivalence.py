@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.records.metrics import PERPLEXITY
 from harness.records.rows import Row
 from harness.selection.comparison import compare
 
-PERPLEXITIES = ("perplexity", "masked_perplexity", "span_perplexity")
 GATES = {"fp32": 0.001}
 GATE_DEFAULT = 0.05
-"""How far a perplexity may lie above the parent's, as a share: 0.1 % for fp32, 5 % for other precisions."""
+"""How far a perplexity may lie from the parent's, as a share: 0.1 % for fp32, 5 % for other precisions."""
 
 
 def parent_of(row: Row, rows: Sequence[Row]) -> Row | None:
@@ -18,7 +18,7 @@ def parent_of(row: Row, rows: Sequence[Row]) -> Row | None:
     for other in rows:
         same = (other.subject.candidate, other.subject.device) == (row.subject.candidate, row.subject.device)
         if same and (other.subject.engine, other.subject.precision) == ("torch", "fp32") and other is not row:
-            return other if other.status == "ok" else None
+            return other
     return None
 
 
@@ -28,8 +28,8 @@ def not_equivalent(row: Row, rows: Sequence[Row]) -> str | None:
     if parent is None:
         return None
     gate = GATES.get(row.subject.precision, GATE_DEFAULT)
-    for metric in PERPLEXITIES:
+    for metric in PERPLEXITY.values():
         comparison = compare(parent, row, metric)
         if comparison is not None and abs(comparison.ratio.value - 1) > gate:
-            return f"its perplexity is {comparison.ratio.value - 1:+.1%} against fp32 torch, more than {gate:.1%}"
+            return f"its perplexity is {comparison.ratio.value - 1:+.2%} against fp32 torch, more than {gate:.1%}"
     return None

@@ -23,12 +23,16 @@ class Limit:
         return value <= self.bound if self.comparison == "<=" else value >= self.bound
 
     def __str__(self) -> str:
-        return f"{self.metric} {self.comparison} {self.bound:g}"
+        return f"{self.metric} {self.comparison} {self.bound:.15g}"
 
 
 def parse_limit(text: str) -> Limit:
     """Parse a limit. Raises ValueError that says what was expected."""
+    expected = f"expected 'METRIC <= NUMBER' or 'METRIC >= NUMBER' with a known metric, not '{text}'"
     match = _LIMIT.fullmatch(text)
     if match is None or match[1] not in METRICS:
-        raise ValueError(f"expected 'METRIC <= NUMBER' or 'METRIC >= NUMBER' with a known metric, not '{text}'")
-    return Limit(match[1], match[2], float(match[3]))
+        raise ValueError(expected)
+    try:
+        return Limit(match[1], match[2], float(match[3]))
+    except ValueError:
+        raise ValueError(expected) from None

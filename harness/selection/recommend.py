@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from harness.records.metrics import METRICS
+from harness.records.metrics import METRICS, PERPLEXITY
 from harness.records.rows import Row
 from harness.selection.comparison import TOKENIZER_BOUND, Comparison, compare
 from harness.selection.equivalence import not_equivalent
 from harness.selection.limits import Limit
-
-_BASELINES = (
-    ("perplexity", "unigram_perplexity"),
-    ("masked_perplexity", "unigram_perplexity"),
-    ("span_perplexity", "unigram_perplexity"),
-)
 
 
 @dataclass(frozen=True)
@@ -84,8 +78,8 @@ def _ineligible(row: Row, rows: Sequence[Row], use_case: UseCase) -> str | None:
             return f"{limit.metric} was not measured, so the limit {limit} cannot be checked"
         if not limit.met_by(value):
             return f"misses the limit {limit}"
-    for quality, baseline in _BASELINES:
-        value, floor = row.value(quality), row.value(baseline)
+    for quality in PERPLEXITY.values():
+        value, floor = row.value(quality), row.value("unigram_perplexity")
         if value is not None and floor is not None and value >= floor:
             return "is no better than word frequencies (the unigram baseline)"
     return not_equivalent(row, rows)
@@ -107,12 +101,16 @@ def _is_tied(comparison: Comparison | None) -> bool:
 
 
 def _break_tie(tied: list[Row], tie_breakers: Sequence[str]) -> tuple[Row, str]:
+    """Hand those that are still tied from one tie breaker to the next; also the last metric that told some apart."""
+    decided_by = ""
     for metric in tie_breakers:
         measured = [row for row in tied if row.value(metric) is not None]
-        if not measured:
+        if not measured or (metric in TOKENIZER_BOUND and len({r.subject.tokenizer_hash for r in measured}) > 1):
             continue
         winner = _best(measured, metric)
-        others = [row for row in measured if row is not winner]
-        if any((c := compare(row, winner, metric)) is None or not _is_tied(c) for row in others):
-            return winner, metric
-    return tied[0], ""
+        left = [row for row in measured if row is winner or _is_tied(compare(row, winner, metric))]
+        if len(left) < len(measured):
+            tied, decided_by = left, metric
+        if len(tied) == 1:
+            break
+    return tied[0], decided_by

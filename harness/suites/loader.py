@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -21,10 +22,9 @@ from harness.suites.schema import Suite
 
 @dataclass(frozen=True)
 class NamedSuite:
-    """A checked suite, its name (which names run folders) and where it was read."""
+    """A checked suite and its name, which names run folders."""
 
     name: str
-    source: str
     suite: Suite
 
 
@@ -53,13 +53,13 @@ def load_suite(name_or_path: str, settings: Iterable[str] = ()) -> NamedSuite:
         _apply(table, setting)
     suite = check_suite(table, _shown(path))
     name = re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).lstrip(".-") or "suite"
-    return NamedSuite(name, _shown(path), suite)
+    return NamedSuite(name, suite)
 
 
 def check_suite(table: dict[str, Any], source: str) -> Suite:
     """Check a table against the schema, and its names against candidates, engines and corpora."""
     try:
-        suite = Suite.model_validate(table)
+        suite = Suite.model_validate_json(json.dumps(table, default=str), strict=True)
     except ValidationError as error:
         raise HarnessError(f"{source}: {_first_problem(error)}") from None
     try:
@@ -83,7 +83,7 @@ def _apply(table: dict[str, Any], setting: str) -> None:
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        value = text
+        value = text.strip()
     *parents, last = key.strip().split(".")
     for parent in parents:
         table = table.setdefault(parent, {})
@@ -94,7 +94,8 @@ def _apply(table: dict[str, Any], setting: str) -> None:
 
 def _first_problem(error: ValidationError) -> str:
     """One line on the first problem: where it is, what was expected, and the nearest known key."""
-    problem = error.errors()[0]
+    problems = error.errors()
+    problem = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
     where = problem["loc"]
     key = ".".join(str(part) for part in where) or "the suite"
     if problem["type"] == "extra_forbidden":

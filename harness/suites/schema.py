@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from harness.candidates.catalogue import shipped_candidates
 from harness.candidates.spec import CandidateSpec, Description, Family
 from harness.records.metrics import METRICS
 from harness.selection.limits import parse_limit
@@ -124,6 +125,7 @@ class Suite(Description):
     @model_validator(mode="after")
     def _own_candidates_used(self) -> Suite:
         for name in self.candidate:
-            if name not in self.candidates and not any(name == spec.teacher for spec in self.candidate.values()):
+            teachers = {spec.teacher for spec in {**shipped_candidates(), **self.candidate}.values()}
+            if name not in self.candidates and name not in teachers:
                 raise ValueError(f"[candidate.{name}] is described, but not named in 'candidates'")
         return self

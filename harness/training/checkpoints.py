@@ -43,7 +43,7 @@ def obtain(
             _same_corpus(corpus_name, corpus_hash),
             folder,
             progress,
-            teacher=load_model(teacher) if teacher else None,
+            teacher=load_model(teacher.path, teacher.family) if teacher else None,
             tokenizer=load_tokenizer(teacher.path) if teacher else None,
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,13 +16,14 @@ if TYPE_CHECKING:
 
 
 EMBEDDING_STD = 0.02
-"""Of a fresh T5's embeddings, as GPT-2's and BERT's. T5's own 1.0 asks for steps scaled by each weight's size."""
+"""Of a fresh T5's embeddings and head, as GPT-2's and BERT's; its own 1.0 needs steps scaled by weight."""
 
 
 def build_model(spec: CandidateSpec, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     """A model of the spec's shape with freshly initialised weights and no dropout (short budgets never overfit).
 
-    GPT-2 and BERT use the fused forms of their own activation functions. Raises HarnessError for a shape that the
+    GPT-2 uses the fused form of its own activation function; T5 keeps head and embeddings apart, as its version 1.1
+    does. Raises HarnessError for a shape that the
     architecture does not take.
     """
     import transformers as hf
@@ -42,11 +42,13 @@ def build_model(spec: CandidateSpec, tokenizer: PreTrainedTokenizerFast) -> PreT
         if spec.architecture == "distilbert":
             none = {"dropout": 0.0, "attention_dropout": 0.0}
             return hf.DistilBertForMaskedLM(hf.DistilBertConfig(**shape, **none, pad_token_id=pad))
+        untied = {"tie_word_embeddings": False, "dropout_rate": 0.0}
         model = hf.T5ForConditionalGeneration(
-            hf.T5Config(**shape, dropout_rate=0.0, pad_token_id=pad, eos_token_id=eos, decoder_start_token_id=pad)
+            hf.T5Config(**shape, **untied, pad_token_id=pad, eos_token_id=eos, decoder_start_token_id=pad)
         )
         with torch.no_grad():
             model.shared.weight.mul_(EMBEDDING_STD)
+            model.lm_head.weight.mul_(EMBEDDING_STD)
         return model
     except (TypeError, ValueError) as error:
         raise HarnessError(f"shape of architecture '{spec.architecture}': {error}") from error
@@ -123,11 +125,3 @@ def _as_distilbert(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     positions = "distilbert.embeddings.position_embeddings.weight"
     renamed[positions] = renamed[positions] + segment
     return renamed
-
-
-def residual_projection_std(model: PreTrainedModel) -> tuple[float, float]:
-    """GPT-2's residual projections: the standard deviation found, and 0.02 / sqrt(2 * layers) (Radford et al. 2019,
-    section 2.3)."""
-    layers = model.config.num_hidden_layers
-    weights = [p.detach().flatten() for name, p in model.named_parameters() if name.endswith("c_proj.weight")]
-    return torch.cat(weights).std().item(), 0.02 / math.sqrt(2 * layers)

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import (
-    Adafactor,
     PrinterCallback,
     Trainer,
     TrainerCallback,
@@ -24,6 +23,7 @@ from transformers import (
 
 from harness.candidates.spec import CandidateSpec, TrainingSpec
 from harness.corpora.corpus import Corpus
+from harness.corpora.corruption import IGNORED
 from harness.corpora.packing import blocks as cut_blocks
 from harness.corpora.packing import tokenize
 from harness.errors import HarnessError
@@ -109,11 +109,14 @@ def _trainer(
     model: PreTrainedModel, objective: Objective, blocks: NDArray[np.int64], recipe: TrainingSpec, scratch: Path
 ) -> _RecipeTrainer:
     steps = max(1, math.ceil(recipe.tokens / (recipe.batch_size * recipe.block_size)))
-    optimizer = _optimizer(model, recipe)
+    optimizer = torch.optim.AdamW(
+        _parameter_groups(model, recipe.weight_decay), lr=recipe.learning_rate, betas=(0.9, recipe.beta2), fused=True
+    )
     schedule = get_linear_schedule_with_warmup(optimizer, max(1, round(recipe.warmup * steps)), steps)
     arguments = TrainingArguments(
         output_dir=str(scratch),
         max_steps=steps,
+        use_cpu=True,
         per_device_train_batch_size=recipe.batch_size,
         max_grad_norm=recipe.clip_norm,
         seed=recipe.seed,
@@ -133,18 +136,6 @@ def _trainer(
     )
 
 
-def _optimizer(model: PreTrainedModel, recipe: TrainingSpec) -> torch.optim.Optimizer:
-    """AdamW, or Adafactor with updates scaled by the size of each weight: T5's embeddings start 50 times as large as
-    its matrices, so that one step size for all leaves one of them behind (Shazeer & Stern 2018, section 8)."""
-    groups = _parameter_groups(model, recipe.weight_decay)
-    if recipe.optimizer == "adafactor":
-        adafactor: torch.optim.Optimizer = Adafactor(
-            groups, lr=recipe.learning_rate, scale_parameter=True, relative_step=False, warmup_init=False
-        )
-        return adafactor
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, recipe.beta2), fused=True)
-
-
 def _parameter_groups(model: PreTrainedModel, decay: float) -> list[dict[str, Any]]:
     """Weight decay on matrices only: biases and normalisation scales are left alone."""
     matrices = [p for p in model.parameters() if p.ndim >= 2]
@@ -162,11 +153,14 @@ def _frozen_examples(objective: Objective, blocks: NDArray[np.int64], seed: int)
 
 
 def _unigram_loss(counts: NDArray[np.int64], validation: dict[str, torch.Tensor]) -> float:
-    """The validation loss of word frequencies: what a model that has learnt nothing else reaches."""
+    """The validation loss of word frequencies: what a model that has learnt nothing else reaches. A seq2seq model also
+    has to tell content from sentinels, so its baseline knows how often a position holds content."""
     log_frequencies = np.log((counts + 1) / (counts + 1).sum())
     labels = validation["labels"].numpy()
-    content = labels[(labels >= 0) & (counts[np.maximum(labels, 0)] > 0)]
-    return float(-log_frequencies[content].mean())
+    content = labels[labels != IGNORED]
+    decoder = validation.get("decoder_input_ids")
+    share = len(content) / decoder.numel() if decoder is not None else 1.0
+    return float(-log_frequencies[content].mean() - math.log(share))
 
 
 class _Callback(TrainerCallback):  # type: ignore[misc]

@@ -25,7 +25,7 @@ def loaded(tiny_checkpoints: dict[str, Checkpoint]):
     def load(family: str):
         checkpoint = tiny_checkpoints[family]
         session = TorchEngine().open(checkpoint.path, family, "fp32", 1)
-        return session, load_tokenizer(checkpoint.path), load_model(checkpoint)
+        return session, load_tokenizer(checkpoint.path), load_model(checkpoint.path, checkpoint.family)
 
     return load
 
@@ -138,3 +138,15 @@ def test_a_tokenizer_without_a_mask_is_refused(loaded, tiny_checkpoints, corpus:
     other = load_tokenizer(tiny_checkpoints["causal"].path)
     with pytest.raises(HarnessError, match="no cls_token"):
         PROTOCOLS["masked"](session, other, corpus.splits["test"], SCORING)
+
+
+def test_the_seq2seq_baseline_pays_for_telling_content_from_sentinels(loaded, corpus: Corpus):
+    session, tokenizer, _ = loaded("seq2seq")
+    documents = corpus.splits["test"]
+    counts = np.arange(1, len(tokenizer) + 1)
+    scored = PROTOCOLS["seq2seq"](session, tokenizer, documents, SCORING)
+    facts = {fact.metric: fact for fact in measure_quality(session, tokenizer, documents, counts, SCORING)}
+    # a block of 32: 5 content tokens in 2 spans, so 2 sentinels and the end
+    assert scored.content_share == pytest.approx(5 / 8)
+    expected = math.exp(unigram_nll(counts, scored.targets).mean()) * 8 / 5
+    assert facts["unigram_perplexity"].value == pytest.approx(expected, rel=1e-9)
