@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from harness.candidates.checkpoint import Checkpoint, open_checkpoint
@@ -12,6 +13,9 @@ from harness.candidates.spec import CandidateSpec, TrainingSpec
 from harness.corpora.corpus import Corpus, Document
 
 SHARED = "HARNESS_SHARED_DATA"
+
+hypothesis.settings.register_profile("shared machine", deadline=None)
+hypothesis.settings.load_profile("shared machine")
 
 _SENTENCES = [
     "The people of the town want peace and a good road to the market.",

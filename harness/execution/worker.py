@@ -38,7 +38,6 @@ def work(perform: Callable[[Any, Any], Any], order: Any, connection: Connection,
     with stderr_file.open("wb", buffering=0) as sink:
         os.dup2(sink.fileno(), 1)
         os.dup2(sink.fileno(), 2)
-    connection.send(("started", os.getpid()))
     try:
         message: tuple[Any, ...]
         outcome = perform(order, Channel(_progress(connection), _watch(connection)))

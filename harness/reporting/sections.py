@@ -10,7 +10,7 @@ from harness.records.record import Record
 from harness.records.rows import Row
 from harness.records.units import quantity, with_interval
 from harness.reporting.table import Table, escape, without_empty_columns
-from harness.selection.comparison import compare
+from harness.selection.comparison import Comparison, compare
 from harness.selection.equivalence import not_equivalent, parent_of
 
 NOTHING = "–"
@@ -115,7 +115,7 @@ def change_table(rows: Sequence[Row]) -> Table | None:
         ratios = [compare(parent, row, metric) for metric in metrics]
         share = row.value("quantised_share") or 0.0
         verdict = "not equivalent" if not_equivalent(row, rows) else "equivalent"
-        cells = [_ratio_cell(c.ratio.value, c.ratio.low, c.ratio.high) if c else NOTHING for c in ratios]
+        cells = [_ratio_cell(comparison) for comparison in ratios]
         lines.append([f"`{row.variant}`", *cells, f"{share:.0%}", verdict])
     headers = ["variant", *(METRICS[m].title for m in metrics), "stored as int8", "verdict"]
     return without_empty_columns(headers, lines) if lines else None
@@ -186,11 +186,15 @@ def _cell(row: Row, metric: str, interval: bool = True) -> str:
     return with_interval(estimate.value, low, high, "" if unit in _UNIT_IN_TEXT else unit)
 
 
-def _ratio_cell(value: float, low: float | None, high: float | None) -> str:
-    digits = 4 if abs(value - 1) < 0.02 else 2
-    if low is None or high is None or low == high:
-        return f"{value:.{digits}f}"
-    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+def _ratio_cell(comparison: Comparison | None) -> str:
+    """A ratio with its interval, finer where it is near 1; single readings have no interval."""
+    if comparison is None:
+        return NOTHING
+    ratio = comparison.ratio
+    digits = 4 if abs(ratio.value - 1) < 0.02 else 2
+    if ratio.n == 1 or ratio.low is None or ratio.high is None:
+        return f"{ratio.value:.{digits}f}"
+    return f"{ratio.value:.{digits}f} [{ratio.low:.{digits}f}, {ratio.high:.{digits}f}]"
 
 
 def _status(row: Row, rows: Sequence[Row]) -> str:
@@ -206,8 +210,7 @@ def _against_baseline(row: Row, metric: str) -> str:
 
 def _against_parent(row: Row, rows: Sequence[Row], metric: str) -> str:
     parent = parent_of(row, rows)
-    comparison = compare(parent, row, metric) if parent else None
-    return _ratio_cell(comparison.ratio.value, comparison.ratio.low, comparison.ratio.high) if comparison else NOTHING
+    return _ratio_cell(compare(parent, row, metric) if parent else None)
 
 
 def _one_per_tokenizer(rows: Sequence[Row]) -> list[Row]:

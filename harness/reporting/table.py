@@ -26,8 +26,9 @@ class Table:
 
 
 def escape(text: str) -> str:
-    """Text that stays inside its Markdown cell: no line breaks, no bars, no HTML; code in backquotes stays code."""
-    flat = " ".join(text.split())
+    """Text that stays inside its Markdown cell: no line breaks, no control characters, no bars, no HTML; code in
+    backquotes stays code."""
+    flat = "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
     return html.escape(flat, quote=False).replace("|", "\\|")
 
 

@@ -55,7 +55,9 @@ def _shown(row: Row, metric: str) -> str:
 def _by(comparison: Comparison) -> str:
     ratio = comparison.ratio
     text = f"the choice is at {ratio.value:.3g} times that"
-    if ratio.low is not None and ratio.high is not None and ratio.low != ratio.high:
+    if ratio.n == 1:
+        return text
+    if ratio.low is not None and ratio.high is not None:
         return f"{text}, 95 % interval {ratio.low:.3g} to {ratio.high:.3g}"
     return text if ratio.low is not None else f"{text}, too few rounds for an interval"
 

@@ -8,6 +8,7 @@ from builders import make_record
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.records.metrics import METRICS
 from harness.records.record import SCHEMA_VERSION, Fact, Record, Subject
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -20,7 +21,16 @@ json_values = st.recursive(
 tables = st.dictionaries(st.text(), json_values, max_size=3)
 subjects = st.builds(Subject, *[st.text()] * 9)
 facts = st.builds(
-    Fact, st.text(), maybe, maybe, maybe, st.text(), st.integers(), st.lists(json_values, max_size=3), tables, st.text()
+    Fact,
+    st.sampled_from(sorted(METRICS)),
+    maybe,
+    maybe,
+    maybe,
+    st.text(),
+    st.integers(),
+    st.lists(json_values, max_size=3),
+    tables,
+    st.text(),
 )
 records = st.builds(
     Record,

@@ -79,8 +79,14 @@ def test_a_sample_is_kept_with_its_prompt():
 
 
 def test_a_row_of_good_tasks_is_ok_without_a_reason():
-    (row,) = make_rows([*make_task("variant", TORCH), *decoding(1.0)])
+    measured = [record for kind in ("variant", "score", "memory") for record in make_task(kind, TORCH)]
+    (row,) = make_rows([*measured, *decoding(1.0)])
     assert (row.status, row.reason) == ("ok", "")
+
+
+def test_a_row_that_was_not_measured_whole_says_what_is_missing():
+    (row,) = make_rows([*make_task("variant", TORCH), *make_task("score", TORCH)])
+    assert (row.status, row.reason) == ("interrupted", "not measured yet: memory, time")
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def _variant(name: str, family: str, metric: str, nats: list[float], speeds: dic
         quality_fact("unigram_perplexity", [600.0] * len(nats)),
         Fact("text", text="peace | and a good road", protocol={"prompt": "The people of <mask>"}),
     ]
-    records = make_task("score", subject, *facts)
+    records = [*make_task("score", subject, *facts), *make_task("memory", subject)]
     for number in range(6):
         times = [Fact(speed, value=value * (1 + 0.01 * number)) for speed, value in speeds.items()]
         records += make_task("time", subject, *times, round=number)

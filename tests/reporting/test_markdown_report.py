@@ -133,6 +133,7 @@ def test_what_a_lower_precision_changed_is_told_in_ratios_to_fp32_torch(run, par
 def test_a_variant_that_is_not_equivalent_is_marked_so_and_not_recommended(run, parse):
     subject = make_subject("bert/onnxruntime/int8/cpu", "masked", tokenizer="tokenizer of bert")
     run.store.append(make_task("score", subject, quality_fact("masked_perplexity", [320.0, 320.0])))
+    run.store.append([*make_task("memory", subject), *make_task("time", subject, round=0)])
     text = report(run)
     assert column(parse(text).table_with("status"), "status")[f"`{subject.variant}`"] == "not equivalent"
     assert column(parse(text).table_with("verdict"), "verdict")[f"`{subject.variant}`"] == "not equivalent"
