@@ -10,7 +10,7 @@ from harness.records.record import Record
 from harness.records.rows import Row
 from harness.records.units import quantity, with_interval
 from harness.reporting.table import Table, escape, without_empty_columns
-from harness.selection.comparison import Comparison, compare
+from harness.selection.comparison import Comparison, compare, ratio_by_document
 from harness.selection.equivalence import not_equivalent, parent_of
 
 NOTHING = "–"
@@ -204,8 +204,10 @@ def _status(row: Row, rows: Sequence[Row]) -> str:
 
 
 def _against_baseline(row: Row, metric: str) -> str:
-    value, floor = row.value(metric), row.value("unigram_perplexity")
-    return f"{value / floor:.2f}" if value and floor else NOTHING
+    """The perplexity as a share of the unigram baseline's on the same tokens, paired by document."""
+    floor = row.metrics.get("unigram_perplexity")
+    ratio = ratio_by_document(floor, row.metrics[metric], metric) if floor else None
+    return _ratio_cell(Comparison(ratio, None)) if ratio else NOTHING
 
 
 def _against_parent(row: Row, rows: Sequence[Row], metric: str) -> str:

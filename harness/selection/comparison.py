@@ -43,7 +43,7 @@ def compare(base: Row, new: Row, metric: str) -> Comparison | None:
 
 def _ratio(before: Value, after: Value, metric: str) -> Estimate | None:
     if metric in _WEIGHT and before.documents and after.documents:
-        return _paired_by_document(before, after, metric)
+        return ratio_by_document(before, after, metric)
     rounds = sorted(set(before.rounds) & set(after.rounds))
     if rounds:
         return paired_time_ratio([before.rounds[r] for r in rounds], [after.rounds[r] for r in rounds])
@@ -55,8 +55,9 @@ def _ratio(before: Value, after: Value, metric: str) -> Estimate | None:
     return Estimate(ratio, ratio, ratio, 1, "exact values")
 
 
-def _paired_by_document(before: Value, after: Value, metric: str) -> Estimate | None:
-    """The ratio of perplexities, or of bits per byte (through its logarithm, by the delta method)."""
+def ratio_by_document(before: Value, after: Value, metric: str) -> Estimate | None:
+    """after / before over the documents that both have: of perplexities, or of bits per byte (through its logarithm, by
+    the delta method). None where there are none."""
     common = sorted(set(before.documents) & set(after.documents))
     if not common:
         return None

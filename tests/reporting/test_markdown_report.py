@@ -104,7 +104,7 @@ def test_perplexities_of_different_families_never_share_a_table(run, parse):
 
 def test_quality_stands_beside_the_unigram_baseline_and_the_parent(run, parse):
     table = parse(report(run)).table_with("of the baseline")
-    assert column(table, "of the baseline")["`gpt/torch/fp32/cpu`"] == "0.03"
+    assert column(table, "of the baseline")["`gpt/torch/fp32/cpu`"].startswith("0.03")
     assert column(table, "of the baseline")["*unigram baseline (gpt's tokenizer)*"] == "1.00"
     against = column(table, "against fp32 torch")
     assert against["`gpt/onnxruntime/int8/cpu`"].startswith("1.0100 [")
