@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TINY
+from tiny import TINY
 
 from harness.candidates.checkpoint import load_tokenizer, open_checkpoint
 from harness.corpora.corpus import Corpus, Document
