@@ -8,7 +8,7 @@ from harness.records.metrics import METRICS
 from harness.records.rows import Row
 from harness.records.units import with_interval
 from harness.selection.comparison import Comparison, compare
-from harness.selection.recommend import Recommendation, recommend
+from harness.selection.recommend import Recommendation, UseCase, recommend
 
 WORTH_SAYING = 0.05
 """A rival that is better by less than this share is not held against the choice."""
@@ -41,7 +41,7 @@ def paragraph(recommendation: Recommendation, rows: Sequence[Row]) -> str:
     return " ".join(sentence for sentence in sentences if sentence) + _excluded_words(recommendation, rows)
 
 
-def paragraphs(rows: Sequence[Row], use_cases: Sequence) -> list[tuple[str, str]]:  # type: ignore[type-arg]
+def paragraphs(rows: Sequence[Row], use_cases: Sequence[UseCase]) -> list[tuple[str, str]]:
     """(title, paragraph) a use case."""
     return [(use_case.title, paragraph(recommend(rows, use_case), rows)) for use_case in use_cases]
 
@@ -59,7 +59,7 @@ def _by(comparison: Comparison) -> str:
         return text
     if ratio.low is not None and ratio.high is not None:
         return f"{text}, 95 % interval {ratio.low:.3g} to {ratio.high:.3g}"
-    return text if ratio.low is not None else f"{text}, too few rounds for an interval"
+    return f"{text}, too few rounds for an interval"
 
 
 def _given_up(recommendation: Recommendation, rows: Sequence[Row]) -> str:
