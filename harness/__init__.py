@@ -1,5 +1,1 @@
 """Benchmark and choose language models: quality, speed and memory of every variant, in one table."""
-
-from importlib.metadata import version
-
-__version__ = version("harness")

@@ -27,16 +27,21 @@ app.command("generate")(generate.generate)
 app.add_typer(list_.app, name="list")
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("harness"))
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     debug: bool = typer.Option(False, "--debug", help="show tracebacks of errors"),
-    version: bool = typer.Option(False, "--version", help="print the version and stop", is_eager=True),
+    version: bool = typer.Option(
+        False, "--version", help="print the version and stop", is_eager=True, callback=_print_version
+    ),
 ) -> None:
-    if version:
-        from harness import __version__
-
-        typer.echo(__version__)
-        raise typer.Exit
     if debug:
         os.environ["HARNESS_DEBUG"] = "1"
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -66,3 +67,8 @@ def test_debug_shows_the_traceback(harness):
     finished = harness("--debug", "report", "nothing")
     assert finished.returncode != 0
     assert "Traceback" in finished.stderr
+
+
+def test_the_version_is_that_of_the_installed_package(harness):
+    finished = harness("--version")
+    assert (finished.returncode, finished.stdout.strip()) == (0, version("harness"))
