@@ -56,6 +56,10 @@ def main() -> NoReturn:
             raise
         print(f"harness: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except SystemExit as stop:
+        if stop.code == EXIT_INTERRUPTED:  # what typer makes of Ctrl-C, in any verb
+            print("harness: interrupted", file=sys.stderr)
+        raise
     except KeyboardInterrupt:
         print("harness: interrupted", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)

@@ -66,7 +66,7 @@ def run(
         interrupted = True
     _finish(job.folder.path, json_output)
     if interrupted:
-        print("harness: interrupted; the same command resumes", file=sys.stderr)
+        print("what is finished is kept; the same command resumes", file=sys.stderr)
         raise typer.Exit(EXIT_INTERRUPTED)
     if failed := job.failed():
         print(f"harness: {failed} tasks failed; the report says which and why", file=sys.stderr)
