@@ -7,8 +7,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
-from harness.stats.intervals import Estimate, clustered_ratio, exponential, median, median_estimate, percentile
+from harness.stats.intervals import (
+    Estimate,
+    clustered_ratio,
+    effective_number,
+    exponential,
+    leave_one_out,
+    margin95,
+    median,
+    median_estimate,
+    percentile,
+    wilson,
+)
+from harness.stats.quantiles import t95
 
 readings = st.floats(-1e9, 1e9)
 
@@ -82,14 +95,6 @@ def test_more_readings_give_a_narrower_interval():
     assert widths[-1] < widths[0] / 5
 
 
-@pytest.mark.parametrize("count", [6, 10, 21])
-def test_the_interval_of_the_median_covers_it_at_least_as_often_as_it_says(count):
-    samples = np.random.default_rng(2).lognormal(mean=1.0, size=(4000, count)).tolist()
-    estimates = [median_estimate(sample) for sample in samples]
-    coverage = sum(e.low <= math.exp(1.0) <= e.high for e in estimates) / len(estimates)
-    assert coverage >= 0.95 - 0.008
-
-
 @given(st.lists(readings, min_size=6, max_size=40))
 def test_the_median_lies_inside_its_interval(values):
     estimate = median_estimate(values)
@@ -100,30 +105,45 @@ documents = st.lists(st.tuples(st.floats(0, 1e4), st.integers(1, 2000)), min_siz
 
 
 @given(documents)
-def test_clustered_ratio_follows_the_formula(pairs):
-    """SE = sqrt(D / (D - 1) * sum of squared residuals) / sum of weights (Cochran, Sampling Techniques, 6.3)."""
+def test_a_cluster_left_out_moves_the_ratio_to_that_of_the_others(pairs):
     totals, weights = np.array(pairs).T
     ratio = totals.sum() / weights.sum()
-    count = len(pairs)
-    error = np.sqrt(count / (count - 1) * ((totals - ratio * weights) ** 2).sum()) / weights.sum()
+    moves = leave_one_out(totals.tolist(), weights.tolist())
+    for left_out, move in enumerate(moves):
+        others = np.delete(totals, left_out).sum() / np.delete(weights, left_out).sum()
+        assert ratio + move == pytest.approx(others, rel=1e-9, abs=1e-6)
+
+
+@given(documents)
+def test_clustered_ratio_follows_the_formula(pairs):
+    """HC3: residuals over 1 - leverage (Long & Ervin 2000), a document's leverage being its share of the tokens."""
+    totals, weights = np.array(pairs).T
+    ratio, leverage = totals.sum() / weights.sum(), weights / weights.sum()
+    error = np.sqrt((((totals - ratio * weights) / (1 - leverage)) ** 2).sum()) / weights.sum()
+    margin = t95(max(1.0, 1 / (leverage**2).sum() - 1)) * error
     estimate = clustered_ratio(totals.tolist(), weights.tolist())
-    near = {"rel": 1e-9, "abs": 1e-6}
-    z = statistics.NormalDist().inv_cdf(0.975)
+    near = {"rel": 1e-6, "abs": 1e-6}
     assert estimate.value == pytest.approx(ratio, **near)
-    assert estimate.low == pytest.approx(ratio - z * error, **near)
-    assert estimate.high == pytest.approx(ratio + z * error, **near)
-    assert estimate.n == count
+    assert estimate.value - estimate.low == pytest.approx(margin, **near)
+    assert estimate.high - estimate.value == pytest.approx(margin, **near)
+    assert estimate.n == len(pairs)
 
 
-def test_clustered_ratio_covers_the_truth_in_95_of_100_corpora_of_many_documents():
-    rng = np.random.default_rng(3)
-    covered = 0
-    for _ in range(2000):
-        tokens = rng.integers(50, 500, size=150)
-        difficulty = rng.gamma(shape=9.0, scale=1 / 3, size=150)
-        estimate = clustered_ratio((difficulty * tokens).tolist(), tokens.tolist())
-        covered += estimate.low <= 3.0 <= estimate.high
-    assert covered / 2000 == pytest.approx(0.95, abs=0.02)
+def test_documents_of_equal_length_give_the_interval_of_a_mean_widened_by_hc3():
+    """t SD / sqrt(D), by sqrt(D / (D - 1)): leaving one of D equal documents out scales its residual by D / (D - 1)."""
+    means = [2.0, 3.0, 2.5, 4.0, 3.5]
+    estimate = clustered_ratio([100 * mean for mean in means], [100] * 5)
+    half = 2.776445 * statistics.stdev(means) / math.sqrt(5) * math.sqrt(5 / 4)
+    assert (estimate.low, estimate.high) == (pytest.approx(3.0 - half, abs=1e-4), pytest.approx(3.0 + half, abs=1e-4))
+
+
+@pytest.mark.parametrize(("weights", "number"), [([7, 7, 7], 3.0), ([1, 0, 1], 2.0), ([1, 3], 1.6)])
+def test_unequal_weights_tell_as_much_as_fewer_equal_ones(weights, number):
+    assert effective_number(weights) == pytest.approx(number)
+
+
+def test_one_document_that_outweighs_the_rest_leaves_one_degree_of_freedom():
+    assert margin95([3.0, 4.0], effective_number([1000, 1])) == pytest.approx(5 * t95(1))
 
 
 def test_documents_that_are_alike_leave_no_doubt():
@@ -144,6 +164,29 @@ def test_a_document_in_which_nothing_was_scored_does_not_count():
 def test_nothing_scored_is_an_error(weights):
     with pytest.raises(ValueError, match="nothing was scored"):
         clustered_ratio([0.0] * len(weights), weights)
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_agrees_with_scipy(counts):
+    successes, n = counts
+    interval = binomtest(successes, n).proportion_ci(0.95, method="wilson")
+    estimate = wilson(successes, n)
+    assert estimate.value == successes / n
+    assert (estimate.low, estimate.high) == (pytest.approx(interval.low, abs=1e-9), pytest.approx(interval.high))
+    assert (estimate.n, estimate.method) == (n, "Wilson score")
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, 2 * n), st.just(n))))
+def test_wilson_stays_within_0_and_1_and_keeps_a_width_there(halves):
+    estimate = wilson(halves[0] / 2, halves[1])
+    assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
+    assert estimate.high - estimate.low > 0.003
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 0), (-1, 10), (11, 10), (math.nan, 10)])
+def test_no_trials_and_successes_outside_them_are_no_share(successes, n):
+    with pytest.raises(ValueError, match="no share"):
+        wilson(successes, n)
 
 
 def test_exponential_turns_a_loss_and_its_ends_into_perplexities():

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from statistics import NormalDist
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +7,7 @@ from hypothesis import strategies as st
 
 from harness.stats.intervals import clustered_ratio, median_estimate
 from harness.stats.paired import paired_ratio_difference, paired_time_ratio
+from harness.stats.quantiles import t95
 
 times = st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=40)
 documents = st.lists(
@@ -73,14 +72,21 @@ def test_equal_scores_have_the_difference_zero(rows):
 
 @given(documents)
 def test_the_difference_follows_the_formula(rows):
-    """The clustered error of each document's difference of residuals (Miller 2024, arXiv 2411.00640, section 4.2)."""
-    bt, bw, nt, nw = np.array(rows).T
-    base, new, count = bt.sum() / bw.sum(), nt.sum() / nw.sum(), len(rows)
-    residuals = (nt - new * nw) / nw.sum() - (bt - base * bw) / bw.sum()
-    half = NormalDist().inv_cdf(0.975) * np.sqrt(count / (count - 1) * (residuals**2).sum())
-    estimate = paired_ratio_difference(bt.tolist(), bw.tolist(), nt.tolist(), nw.tolist())
-    for found, expected in ((estimate.value, 0), (estimate.low, -half), (estimate.high, half)):
-        assert found == pytest.approx(new - base + expected, rel=1e-9, abs=1e-6)
+    """How each document, left out of both, moves the difference; t for the fewer effective documents of the two."""
+    table, count = np.array(rows), len(rows)
+
+    def difference(rows: np.ndarray) -> float:
+        bt, bw, nt, nw = rows.sum(axis=0)
+        return nt / nw - bt / bw
+
+    moves = [difference(np.delete(table, row, axis=0)) - difference(table) for row in range(count)]
+    effective = min(weights.sum() ** 2 / (weights**2).sum() for weights in (table[:, 1], table[:, 3]))
+    margin = t95(max(1.0, effective - 1)) * np.sqrt(np.square(moves).sum())
+    estimate = paired_ratio_difference(*table.T.tolist())
+    near = {"rel": 1e-6, "abs": 1e-6}
+    assert estimate.value == pytest.approx(difference(table), **near)
+    assert estimate.value - estimate.low == pytest.approx(margin, **near)
+    assert estimate.high - estimate.value == pytest.approx(margin, **near)
 
 
 @given(documents)
@@ -123,18 +129,13 @@ def test_what_both_models_find_hard_cancels():
     assert paired.high - paired.low < (alone[0].high - alone[0].low) / 3
 
 
-def test_the_paired_interval_covers_the_difference_in_95_of_100_corpora():
-    rng = np.random.default_rng(3)
-    covered = 0
-    for _ in range(1500):
-        base, new, tokens = _scores(rng, 100)
-        estimate = paired_ratio_difference(base, tokens, new, tokens)
-        covered += estimate.low <= 0.1 <= estimate.high
-    assert covered / 1500 == pytest.approx(0.95, abs=0.02)
-
-
 def test_one_document_gives_a_difference_without_interval():
     estimate = paired_ratio_difference([20.0], [10], [30.0], [10])
+    assert (estimate.value, estimate.low, estimate.high, estimate.n) == (1.0, None, None, 1)
+
+
+def test_a_document_that_one_of_the_two_did_not_score_does_not_count():
+    estimate = paired_ratio_difference([20.0, 0.0], [10, 0], [30.0, 30.0], [10, 10])
     assert (estimate.value, estimate.low, estimate.high, estimate.n) == (1.0, None, None, 1)
 
 
