@@ -1,0 +1,1 @@
+"""The same questions for every candidate, whatever its family or tokenizer."""
