@@ -8,9 +8,13 @@ from typing import Any
 
 from harness.records.record import Fact, Record, Subject
 from harness.records.rows import Row, Value
-from harness.stats.intervals import Estimate, clustered_ratio, exponential, median_estimate
+from harness.stats.intervals import Estimate, clustered_ratio, clustered_share, exponential, median_estimate
 
 BYTES_A_TOKEN = 4
+TOKENS_A_WORD = 2
+BLOCKS = {"protocol": "block", "block_size": 128, "joined_by": "nothing", "BOS": "none", "batch_size": 8}
+"""A protocol as perplexities carry it."""
+_WEIGHTS = {"word_perplexity": "words", "byte_perplexity": "bytes", "bits_per_byte": "bytes"}
 
 
 def make_subject(
@@ -50,17 +54,31 @@ def make_task(
 
 def document_sums(nats: Sequence[float], tokens: int = 100) -> list[dict[str, float]]:
     """The sums of documents of ``tokens`` tokens each, as quality facts keep them."""
-    return [
-        {"document": index, "nll": each, "tokens": tokens, "bytes": tokens * BYTES_A_TOKEN}
-        for index, each in enumerate(nats)
+    sizes = {"tokens": tokens, "bytes": tokens * BYTES_A_TOKEN, "words": tokens // TOKENS_A_WORD}
+    return [{"document": index, "nll": each, **sizes} for index, each in enumerate(nats)]
+
+
+def quality_fact(metric: str, nats: Sequence[float], tokens: int = 100, **protocol: Any) -> Fact:
+    """A fact about a text from the nats of each document, under protocol ``block`` with what is given changed; where
+    ``protocol`` itself is given, under that one instead."""
+    about = {**({} if "protocol" in protocol else BLOCKS), **protocol, "tokens_scored": tokens * len(nats)}
+    return _fact(metric, _quality(metric, nats, tokens), document_sums(nats, tokens), about)
+
+
+def item_fact(metric: str, totals: Sequence[float], weights: Sequence[float] | None = None) -> Fact:
+    """A fact about items from what each document adds: right answers or bits, over ``weights`` items, bytes or letters,
+    ten unless told otherwise. Each document has ten items."""
+    weights = weights or [10.0] * len(totals)
+    total_name, weight_name = ("correct", "items") if "accuracy" in metric else ("bits", "bytes")
+    if "per_char" in metric:
+        weight_name = "characters"
+    sums = [
+        {"document": index, total_name: total, weight_name: weight}
+        for index, (total, weight) in enumerate(zip(totals, weights, strict=True))
     ]
-
-
-def quality_fact(metric: str, nats: Sequence[float], tokens: int = 100) -> Fact:
-    """A fact about quality from the nats of each document."""
-    estimate, sums = _quality(metric, nats, tokens), document_sums(nats, tokens)
-    protocol = {"protocol": "block", "block_size": 128, "tokens_scored": tokens * len(nats)}
-    return Fact(metric, estimate.value, estimate.low, estimate.high, estimate.method, estimate.n, sums, protocol)
+    about = {"items": 10 * len(totals), "clusters": len(totals), "unknown_tokens": 0}
+    interval = clustered_share if total_name == "correct" else clustered_ratio
+    return _fact(metric, interval(totals, weights), sums, about)
 
 
 def single(value: float) -> Value:
@@ -73,10 +91,14 @@ def timed(readings: Sequence[float], first_round: int = 0) -> Value:
     return Value(median_estimate(readings), dict(enumerate(readings, first_round)))
 
 
-def scored(metric: str, nats: Sequence[float], tokens: int = 100, first_document: int = 0) -> Value:
-    """A metric of quality from the nats of each document."""
-    documents = dict(enumerate(document_sums(nats, tokens), first_document))
-    return Value(_quality(metric, nats, tokens), {}, documents)
+def scored(metric: str, nats: Sequence[float], tokens: int = 100, first_document: int = 0, **protocol: Any) -> Value:
+    """A metric of a text from the nats of each document."""
+    return _value(quality_fact(metric, nats, tokens, **protocol), first_document)
+
+
+def answered(metric: str, totals: Sequence[float], weights: Sequence[float] | None = None) -> Value:
+    """A metric of items from what each document adds; see ``item_fact``."""
+    return _value(item_fact(metric, totals, weights))
 
 
 def make_row(
@@ -92,6 +114,17 @@ def make_row(
 
 
 def _quality(metric: str, nats: Sequence[float], tokens: int) -> Estimate:
+    weights = [sums[_WEIGHTS.get(metric.removeprefix("unigram_"), "tokens")] for sums in document_sums(nats, tokens)]
     if metric.endswith("bits_per_byte"):
-        return clustered_ratio([each / math.log(2) for each in nats], [tokens * BYTES_A_TOKEN] * len(nats))
-    return exponential(clustered_ratio(nats, [tokens] * len(nats)))
+        return clustered_ratio([each / math.log(2) for each in nats], weights)
+    return exponential(clustered_ratio(nats, weights))
+
+
+def _fact(metric: str, estimate: Estimate, sums: list[dict[str, float]], protocol: dict[str, Any]) -> Fact:
+    return Fact(metric, estimate.value, estimate.low, estimate.high, estimate.method, estimate.n, sums, protocol)
+
+
+def _value(fact: Fact, first_document: int = 0) -> Value:
+    assert fact.value is not None
+    documents = {int(sums["document"]) + first_document: sums for sums in fact.samples}
+    return Value(Estimate(fact.value, fact.low, fact.high, fact.n, fact.interval), {}, documents, fact.protocol)

@@ -2,17 +2,18 @@
 
 A session is a variant loaded in memory. Its methods depend on the family of its candidate:
 
-========== ======================================================= ===========================
-family      score                                                   generate / encode
-========== ======================================================= ===========================
-causal      logits after every position                             prefill, then step
-masked      logits at every position                                encode
-seq2seq     logits at decoder positions, given source and decoder   prefill (source), then step
-========== ======================================================= ===========================
+========== ==================================================== ===========================
+family      score: logits                                        generate / encode
+========== ==================================================== ===========================
+causal      after the positions that are read                    prefill, then step
+masked      at the positions that are read                       encode
+seq2seq     at decoder positions, given source and decoder ids   prefill (source), then step
+========== ==================================================== ===========================
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -25,6 +26,10 @@ from harness.candidates.checkpoint import Checkpoint
 
 Ids = NDArray[np.int64]
 Logits = NDArray[np.float32]
+
+CHUNK = 1024
+"""Causal rows longer than this are scored in chunks through the KV cache, as servers prefill: neither the logits nor
+the attention scores of a whole document are ever held at once."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,13 @@ class Session(Protocol):
     def facts(self) -> SessionFacts:
         """What was loaded."""
 
-    def score(self, ids: Ids, decoder_ids: Ids | None = None) -> Logits:
-        """Logits [batch, length, vocabulary] of ids [batch, length]; for seq2seq of ``decoder_ids`` given ``ids``."""
+    def score(self, ids: Ids, read: Ids, decoder_ids: Ids | None = None) -> Iterator[Logits]:
+        """Logits of the positions that are read, [count, vocabulary], in one piece or several that follow each other.
+
+        ``ids`` is [batch, length]; a seq2seq model is scored at ``decoder_ids`` [batch, length] given ``ids``.
+        ``read`` [count] are ascending indices into the flattened [batch * length]: row * length + position. No other
+        logits are built where the engine can help it.
+        """
 
     def prefill(self, ids: Ids) -> Logits:
         """Start a generation from a prompt (seq2seq: a source) [length]; logits [vocabulary] of the first new token."""

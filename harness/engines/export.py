@@ -24,6 +24,8 @@ FILES = {
     "masked": ("model.onnx",),
     "seq2seq": ("encoder_model.onnx", "decoder_model.onnx", "decoder_with_past_model.onnx"),
 }
+READ = "read"
+"""The input of an exported graph that names the hidden states to make logits of, as indices into [batch * length]."""
 SHARE_FILE = "quantisation.json"
 _MAKERS = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime")
 _INT8 = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
@@ -51,6 +53,11 @@ def exported(checkpoint: Checkpoint, store: ArtefactStore) -> Path:
             raise HarnessError(f"optimum cannot export {checkpoint.path.name}: {first}") from error
         for merged in folder.glob("*_merged.onnx*"):
             merged.unlink()
+        for name in FILES[checkpoint.family]:
+            model = onnx.load(folder / name, load_external_data=False)
+            if any(output.name == "logits" for output in model.graph.output):
+                read_before_head(model)
+                onnx.save(model, folder / name)
 
     made_from = {"weights": checkpoint.weights_hash, **_made_by()}
     return store.get("onnx-fp32", checkpoint.path.name, made_from, export).path
@@ -82,6 +89,39 @@ def quantised(checkpoint: Checkpoint, store: ArtefactStore, isa: tuple[str, ...]
 
     made_from = {"weights": checkpoint.weights_hash, "target": target, **_made_by()}
     return store.get("onnx-int8", checkpoint.path.name, made_from, quantise).path
+
+
+def read_before_head(model: onnx.ModelProto) -> None:
+    """Let the graph take ``read`` [count] and make logits [count, vocabulary] of those hidden states alone.
+
+    The head is the matrix product nearest before ``logits``; what follows it (a bias, a scale) works on fewer rows and
+    needs no change. Raises HarnessError where there is none.
+    """
+    graph = model.graph
+    made_by = {output: node for node in graph.node for output in node.output}
+    node = made_by.get("logits")
+    while node is not None and node.op_type not in ("MatMul", "Gemm"):
+        node = next((made_by[name] for name in node.input if name in made_by), None)
+    if node is None:
+        raise HarnessError("the exported graph has no matrix product before its logits")
+    hidden = node.input[0]
+    width = onnx.helper.make_node("Shape", [hidden], [f"{READ}_width"], start=-1)
+    rows = onnx.helper.make_node("Constant", [], [f"{READ}_rows"], value_ints=[-1])
+    shape = onnx.helper.make_node("Concat", [f"{READ}_rows", f"{READ}_width"], [f"{READ}_shape"], axis=0)
+    flat = onnx.helper.make_node("Reshape", [hidden, f"{READ}_shape"], [f"{READ}_flat"])
+    gather = onnx.helper.make_node("Gather", [f"{READ}_flat", READ], [f"{READ}_hidden"], axis=0)
+    node.input[0] = f"{READ}_hidden"
+    place = list(graph.node).index(node)
+    for offset, new in enumerate((rows, width, shape, flat, gather)):
+        graph.node.insert(place + offset, new)
+    graph.input.append(onnx.helper.make_tensor_value_info(READ, onnx.TensorProto.INT64, [f"{READ}_count"]))
+    del graph.value_info[:]
+    (logits,) = (output for output in graph.output if output.name == "logits")
+    vocabulary = logits.type.tensor_type.shape.dim[-1]
+    size = vocabulary.dim_value or vocabulary.dim_param
+    logits.CopyFrom(
+        onnx.helper.make_tensor_value_info("logits", logits.type.tensor_type.elem_type, [f"{READ}_count", size])
+    )
 
 
 def quantised_share(files: list[Path]) -> float:

@@ -60,7 +60,7 @@ def _fill_masks(session: Session, tokenizer: Any, prompt: str) -> str:
     if limit is not None and len(ids) > limit:
         raise HarnessError(f"{len(ids)} tokens are more than the model's {limit} positions")
     filled = ids.copy()
-    filled[masks] = session.score(ids[np.newaxis])[0, masks].argmax(axis=-1)
+    filled[masks] = np.concatenate(list(session.score(ids[np.newaxis], masks))).argmax(axis=-1)
     return str(tokenizer.decode(filled, skip_special_tokens=True))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import onnxruntime as ort
 from harness.candidates.artefacts import ArtefactStore
 from harness.candidates.checkpoint import Checkpoint
 from harness.engines import export
-from harness.engines.base import Ids, Logits, Session, SessionFacts
+from harness.engines.base import CHUNK, Ids, Logits, Session, SessionFacts
 from harness.errors import HarnessError
 from harness.records.environment import isa_flags
 
@@ -65,7 +66,7 @@ class _OnnxSession:
     def _refuse(self, method: str) -> HarnessError:
         return HarnessError(f"{method} is not defined for {self._facts.family} models")
 
-    def score(self, ids: Ids, decoder_ids: Ids | None = None) -> Logits:
+    def score(self, ids: Ids, read: Ids, decoder_ids: Ids | None = None) -> Iterator[Logits]:
         """See :class:`harness.engines.base.Session`."""
         raise self._refuse("score")
 
@@ -90,29 +91,38 @@ class CausalSession(_OnnxSession):
         self._cache = _Cache(self._graphs[0], "past_key_values.", "present.")
         self._length = 0
 
-    def score(self, ids: Ids, decoder_ids: Ids | None = None) -> Logits:
+    def score(self, ids: Ids, read: Ids, decoder_ids: Ids | None = None) -> Iterator[Logits]:
         """See :class:`harness.engines.base.Session`."""
-        self._cache.clear(batch=len(ids))
-        logits: Logits = self._run(ids, 0).numpy()
-        return logits
+        batch, length = ids.shape
+        if length <= CHUNK:
+            self._cache.clear(batch)
+            yield self._run(ids, 0, read).numpy()
+            return
+        for row, tokens in enumerate(ids):
+            self._cache.clear()
+            for start in range(0, length, CHUNK):
+                stop = min(start + CHUNK, length)
+                mine = read[(read >= row * length + start) & (read < row * length + stop)]
+                yield self._run(tokens[np.newaxis, start:stop], start, mine - row * length - start).numpy()
 
     def prefill(self, ids: Ids) -> Logits:
         """See :class:`harness.engines.base.Session`."""
         self._cache.clear()
         self._length = len(ids)
-        return _last(self._run(ids[np.newaxis], 0))
+        return _last(self._run(ids[np.newaxis], 0, np.array([len(ids) - 1])))
 
     def step(self, token: int) -> Logits:
         """See :class:`harness.engines.base.Session`."""
         self._length += 1
-        return _last(self._run(np.array([[token]], dtype=np.int64), self._length - 1))
+        return _last(self._run(np.array([[token]], dtype=np.int64), self._length - 1, np.array([0])))
 
-    def _run(self, ids: Ids, past: int) -> Any:
+    def _run(self, ids: Ids, past: int, read: Ids) -> Any:
         batch, length = ids.shape
         inputs = {
             "input_ids": ids,
             "attention_mask": np.ones((batch, past + length), dtype=np.int64),
             "position_ids": np.tile(np.arange(past, past + length, dtype=np.int64), (batch, 1)),
+            export.READ: read,
         }
         return self._cache.run(inputs)
 
@@ -120,17 +130,21 @@ class CausalSession(_OnnxSession):
 class MaskedSession(_OnnxSession):
     """One graph from ids to logits."""
 
-    def score(self, ids: Ids, decoder_ids: Ids | None = None) -> Logits:
+    def score(self, ids: Ids, read: Ids, decoder_ids: Ids | None = None) -> Iterator[Logits]:
         """See :class:`harness.engines.base.Session`."""
         graph = self._graphs[0]
         known = {each.name for each in graph.get_inputs()}
-        inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-        logits: Logits = graph.run(["logits"], {name: array for name, array in inputs.items() if name in known})[0]
-        return logits
+        inputs = {
+            "input_ids": ids,
+            "attention_mask": np.ones_like(ids),
+            "token_type_ids": np.zeros_like(ids),
+            export.READ: read,
+        }
+        yield graph.run(["logits"], {name: array for name, array in inputs.items() if name in known})[0]
 
     def encode(self, ids: Ids) -> None:
         """See :class:`harness.engines.base.Session`."""
-        self.score(ids)
+        next(self.score(ids, np.arange(ids.size)))
 
 
 class Seq2SeqSession(_OnnxSession):
@@ -143,25 +157,25 @@ class Seq2SeqSession(_OnnxSession):
         self._following = _Cache(following, "past_key_values.", "present.")
         self._source: dict[str, Any] = {}
 
-    def score(self, ids: Ids, decoder_ids: Ids | None = None) -> Logits:
+    def score(self, ids: Ids, read: Ids, decoder_ids: Ids | None = None) -> Iterator[Logits]:
         """See :class:`harness.engines.base.Session`."""
         if decoder_ids is None:
             raise HarnessError("a seq2seq model scores decoder ids")
         self._encode(ids)
-        logits: Logits = self._first.run({**self._source, "input_ids": decoder_ids}).numpy()
-        return logits
+        yield self._first.run({**self._source, "input_ids": decoder_ids, export.READ: read}).numpy()
 
     def prefill(self, ids: Ids) -> Logits:
         """See :class:`harness.engines.base.Session`."""
         self._encode(ids[np.newaxis])
         start = np.array([[self._config["decoder_start_token_id"]]], dtype=np.int64)
-        logits = _last(self._first.run({**self._source, "input_ids": start}))
+        logits = _last(self._first.run({**self._source, "input_ids": start, export.READ: np.array([0])}))
         self._following.take_over(self._first)
         return logits
 
     def step(self, token: int) -> Logits:
         """See :class:`harness.engines.base.Session`."""
-        return _last(self._following.run({**self._source, "input_ids": np.array([[token]], dtype=np.int64)}))
+        tokens = np.array([[token]], dtype=np.int64)
+        return _last(self._following.run({**self._source, "input_ids": tokens, export.READ: np.array([0])}))
 
     def close(self) -> None:
         """See :class:`harness.engines.base.Session`."""
@@ -221,7 +235,7 @@ class _Cache:
 
 
 def _last(logits: Any) -> Logits:
-    row: Logits = logits.numpy()[0, -1]
+    row: Logits = logits.numpy()[-1]
     return row
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from harness.candidates.artefacts import ArtefactStore
 from harness.candidates.checkpoint import Checkpoint, load_model
-from harness.engines.base import Ids, Logits, Session, SessionFacts
+from harness.engines.base import CHUNK, Ids, Logits, Session, SessionFacts
 from harness.errors import UnavailableError
 from harness.records.environment import installed_version
 from harness.records.hashing import code_digest
@@ -63,6 +64,8 @@ class TorchSession:
         self._model = model
         self._cache: Any = None
         self._encoded: Any = None
+        self._read: torch.Tensor | None = None
+        model.get_output_embeddings().register_forward_pre_hook(self._only_read)
         config = model.config
         positions = getattr(config, "max_position_embeddings", None) if family != "seq2seq" else None
         self._facts = SessionFacts(family, config.vocab_size, weights_bytes, 0.0, "cpu", positions)
@@ -72,15 +75,41 @@ class TorchSession:
         """See :class:`harness.engines.base.Session`."""
         return self._facts
 
-    @torch.inference_mode()
-    def score(self, ids: Ids, decoder_ids: Ids | None = None) -> Logits:
+    def score(self, ids: Ids, read: Ids, decoder_ids: Ids | None = None) -> Iterator[Logits]:
         """See :class:`harness.engines.base.Session`."""
+        length = ids.shape[1]
+        if self._facts.family != "causal" or length <= CHUNK:
+            yield self._logits(read, ids, decoder_ids=decoder_ids)
+            return
+        for row, tokens in enumerate(ids):
+            self._cache = None
+            for start in range(0, length, CHUNK):
+                stop = min(start + CHUNK, length)
+                mine = read[(read >= row * length + start) & (read < row * length + stop)]
+                yield self._logits(mine - row * length - start, tokens[np.newaxis, start:stop], cached=True)
+        self._cache = None
+
+    @torch.inference_mode()
+    def _logits(self, read: Ids, ids: Ids, decoder_ids: Ids | None = None, cached: bool = False) -> Logits:
+        """One pass, after which only the rows that are read go through the head."""
         inputs: dict[str, Any] = {"input_ids": torch.from_numpy(ids)}
         if decoder_ids is not None:
             inputs["decoder_input_ids"] = torch.from_numpy(decoder_ids)
         if self._facts.family != "masked":
-            inputs["use_cache"] = False
-        return _as_numpy(self._model(**inputs).logits)
+            inputs["use_cache"] = cached
+        if cached:
+            inputs["past_key_values"] = self._cache
+        self._read = torch.from_numpy(read)
+        try:
+            output = self._model(**inputs)
+        finally:
+            self._read = None
+        self._cache = output.past_key_values if cached else None
+        return _as_numpy(output.logits)
+
+    def _only_read(self, _: torch.nn.Module, hidden: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
+        """Before the head: the hidden states that are read, [count, width]; all of them outside of scoring."""
+        return None if self._read is None else (hidden[0].flatten(0, 1)[self._read],)
 
     @torch.inference_mode()
     def prefill(self, ids: Ids) -> Logits:
@@ -120,7 +149,7 @@ class TorchSession:
         self._model = self._cache = self._encoded = None
 
 
-def bf16_slowdown(size: int = 256, attempts: int = 3) -> float:
+def bf16_slowdown(size: int = 256, attempts: int = 12) -> float:
     """How many times as long a bf16 matrix product takes as an fp32 one on this CPU, the best of some attempts."""
 
     def seconds(dtype: torch.dtype) -> float:

@@ -15,6 +15,7 @@ from harness.execution.environment import worker_environment
 from harness.execution.estimate import Estimate
 from harness.execution.plan import CODE, Plan, Task, make_plan
 from harness.execution.run import Listener, Runner
+from harness.items.blimp import BlimpPairs, load_blimp
 from harness.records.environment import Environment, available_cores, snapshot, without_home
 from harness.records.hashing import code_digest, digest
 from harness.records.run_folder import RunFolder, create_run, find_runs
@@ -69,19 +70,24 @@ def begin(request: Request) -> Job:
         os.environ.update(worker_environment(available_cores(), offline=True))
     corpus = load_corpus(named.suite.corpus)
     environment = snapshot(named.suite.threads or available_cores())
-    plan = make_plan(named.suite, corpus, environment, request.only, request.skip)
-    folder = _folder(request, named, corpus, environment)
-    runner = Runner(folder, plan, corpus, environment, request.cache_dir, request.offline)
+    items = named.suite.items
+    blimp = load_blimp(items.blimp, items.blimp_pairs) if items.blimp else None
+    plan = make_plan(named.suite, corpus, environment, request.only, request.skip, blimp)
+    folder = _folder(request, named, corpus, environment, blimp)
+    runner = Runner(folder, plan, corpus, environment, request.cache_dir, request.offline, blimp)
     pending = runner.pending()
     return Job(plan, folder, runner, pending, Estimate(pending, request.cache_dir, corpus.hash))
 
 
-def _folder(request: Request, named: NamedSuite, corpus: Corpus, environment: Environment) -> RunFolder:
+def _folder(
+    request: Request, named: NamedSuite, corpus: Corpus, environment: Environment, blimp: BlimpPairs | None
+) -> RunFolder:
     suite = named.suite.model_dump(mode="json")
     candidates = [resolve(name, named.suite.candidate).description(corpus.hash) for name in named.suite.candidates]
     engines = {name.partition("/")[0] for name in named.suite.variants}
     versions = {engine: engine_kind(engine).versions() for engine in sorted(engines)}
-    identity = digest([suite, corpus.hash, environment.hash, code_digest(*CODE), candidates, versions])
+    pairs = blimp.hash if blimp else ""
+    identity = digest([suite, corpus.hash, pairs, environment.hash, code_digest(*CODE), candidates, versions])
     if not request.fresh:
         for run in reversed(find_runs(request.runs_dir)):
             if run.info.get("identity") == identity:

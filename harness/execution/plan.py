@@ -12,6 +12,7 @@ from harness.candidates.catalogue import Candidate, resolve
 from harness.corpora.corpus import Corpus
 from harness.engines.catalogue import engine_kind
 from harness.errors import HarnessError
+from harness.items.blimp import BlimpPairs
 from harness.records.environment import Environment
 from harness.records.hashing import code_digest, digest, short
 from harness.records.record import Subject
@@ -26,7 +27,7 @@ WORDS: dict[Kind, str] = {
     "memory": "measure memory of",
     "time": "time",
 }
-CODE = ("training", "corpora", "candidates", "quality", "speed", "engines", "execution", "stats")
+CODE = ("training", "corpora", "candidates", "items", "quality", "speed", "engines", "execution", "stats")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,12 @@ class Plan:
 
 
 def make_plan(
-    suite: Suite, corpus: Corpus, environment: Environment, only: Sequence[str] = (), skip: Sequence[str] = ()
+    suite: Suite,
+    corpus: Corpus,
+    environment: Environment,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    blimp: BlimpPairs | None = None,
 ) -> Plan:
     """Lay out a suite's tasks. ``only`` and ``skip`` are shell patterns of variants.
 
@@ -75,9 +81,9 @@ def make_plan(
     for each in used:
         preparing[each.name] = _prepare_candidate(each, corpus, base, preparing)
     variants = [_prepare_variant(c, engine, precision, suite, preparing[c.name]) for c, engine, precision in wanted]
-    scores = [
-        _measure(task, "score", suite.evaluation.model_dump() | suite.generation.model_dump()) for task in variants
-    ]
+    asked = [suite.evaluation, suite.items, suite.generation]
+    scoring = {"tables": [each.model_dump() for each in asked], "blimp": blimp.hash if blimp else ""}
+    scores = [_measure(task, "score", scoring) for task in variants]
     timing = suite.timing.model_dump()
     memory = [_measure(task, "memory", timing) for task in variants]
     rounds = []

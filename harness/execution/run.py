@@ -14,7 +14,9 @@ from harness.errors import HarnessError
 from harness.execution.local import LocalExecutor, Result
 from harness.execution.plan import Plan, Task
 from harness.execution.work import Prepared, WorkOrder
-from harness.quality.protocols import Scoring
+from harness.items.blimp import BlimpPairs
+from harness.items.questionnaire import Questionnaire, Quotas, draw_up
+from harness.quality.family import Scoring
 from harness.records.environment import Environment, conditions
 from harness.records.record import Record, Subject
 from harness.records.run_folder import RunFolder
@@ -61,12 +63,15 @@ class Runner:
         environment: Environment,
         cache_dir: Path,
         offline: bool,
+        blimp: BlimpPairs | None = None,
     ) -> None:
         self.folder, self.plan, self.corpus, self.environment = folder, plan, corpus, environment
         self.cache_dir, self.offline = cache_dir, offline
         split = plan.suite.evaluation.split
         size = plan.suite.evaluation.excerpt_bytes
         self._documents = tuple(excerpt(doc, size) if size else doc for doc in corpus.splits[split])
+        quotas = Quotas(**plan.suite.items.model_dump(exclude={"blimp", "blimp_pairs"}))
+        self._questions = draw_up(self._documents, quotas, blimp)
         self._prompt_text = _beginning(corpus, PROMPT_BYTES)
         self._state = RunState()
 
@@ -157,10 +162,14 @@ class Runner:
             corpus_name=suite.corpus,
             corpus_hash=self.corpus.hash,
             documents=self._documents if task.kind == "score" else (),
+            questions=self._questions if task.kind == "score" else Questionnaire(),
             prompt_text=self._prompt_text,
             sample_prompt=generation.prompt if task.candidate.family == "causal" else generation.masked_prompt,
             sample_tokens=generation.new_tokens,
-            scoring=Scoring(**suite.evaluation.model_dump(exclude={"split", "excerpt_bytes"})),
+            scoring=Scoring(
+                **suite.evaluation.model_dump(exclude={"split", "excerpt_bytes"}),
+                detokenise=self.corpus.name == "wikitext-2",
+            ),
             timing=Timing(**suite.timing.model_dump()),
             prepared=self._state.prepared[task.needs[-1]] if task.needs else None,
         )
@@ -184,6 +193,8 @@ class Runner:
         )
         split = self.plan.suite.evaluation.split
         corpus = self.corpus.provenance(split) if task.kind == "score" else {}
+        if corpus:
+            corpus["items"] = self._questions.hash
         if corpus and self.plan.suite.evaluation.excerpt_bytes:
             corpus["excerpt_bytes"] = str(self.plan.suite.evaluation.excerpt_bytes)
         measured = [

@@ -17,13 +17,18 @@ from harness.engines.catalogue import engine_kind
 from harness.engines.generation import generate
 from harness.errors import HarnessError
 from harness.execution.worker import Channel
-from harness.quality.measures import measure_quality
-from harness.quality.protocols import Scoring
+from harness.items.questionnaire import Questionnaire
+from harness.quality.family import Scoring
+from harness.quality.measures import family_of, measure_text
+from harness.quality.questions import answers
 from harness.records.record import Fact
 from harness.speed.control import control_seconds
 from harness.speed.timing import Timing, time_session
 from harness.speed.workloads import encode_pass, generation_pass
 from harness.training.checkpoints import obtain, training_curve, unigram_counts
+
+PARENT = ("torch", "fp32")
+"""Engine and precision of the variant that stands for the checkpoint itself."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class WorkOrder:
     corpus_name: str
     corpus_hash: str
     documents: tuple[Document, ...]
+    questions: Questionnaire
     prompt_text: str
     sample_prompt: str
     sample_tokens: int
@@ -112,10 +118,13 @@ def score(order: WorkOrder, channel: Channel) -> Outcome:
     before, session = _open(order)
     tokenizer = load_tokenizer(before.checkpoint.path)
     counts = unigram_counts(before.checkpoint, order.corpus_name, order.corpus_hash, ArtefactStore(order.cache_dir))
+    family = family_of(session, tokenizer)
+    parent = _parent(order)
     facts = [
         Fact(metric="weights_bytes", value=float(session.facts.weights_bytes)),
         Fact(metric="quantised_share", value=session.facts.quantised_share),
-        *measure_quality(session, tokenizer, order.documents, counts, order.scoring),
+        *measure_text(session, family, order.documents, counts, order.scoring, parent),
+        *answers(session, family, order.documents, counts, order.questions),
         Fact(
             metric="text",
             text=generate(session, tokenizer, order.sample_prompt, order.sample_tokens),
@@ -124,6 +133,14 @@ def score(order: WorkOrder, channel: Channel) -> Outcome:
     ]
     session.close()
     return Outcome(facts)
+
+
+def _parent(order: WorkOrder) -> Session | None:
+    """The checkpoint in fp32 torch, that a variant is compared with; None for itself."""
+    if (order.engine, order.precision) == PARENT:
+        return None
+    engine = engine_kind(PARENT[0]).load()
+    return engine.open(_prepared(order).checkpoint.path, order.candidate.family, PARENT[1], order.threads)
 
 
 def use_memory(order: WorkOrder, channel: Channel) -> Outcome:

@@ -1,78 +1,103 @@
-"""The array that every quality number starts from: for each scored token its document, bytes and likelihood."""
+"""The array that every quality number starts from: for each scored token its document, span and likelihood."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from harness.corpora.corpus import Document
+from harness.engines.base import Logits
 from harness.errors import HarnessError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+BOUNDARY = -1
+"""The target that stands for "the word ends here": any token that begins another word."""
 
 
 @dataclass(frozen=True)
 class ScoredTokens:
-    """Three arrays of equal length, one entry a scored token: the index of its document, the UTF-8 bytes of text that
-    it covers, and its negative log-likelihood in nats."""
+    """Arrays of equal length, one entry a scored token.
+
+    ``documents`` and ``items`` say what the token belongs to (an item is a window, a sentence or a question),
+    ``starts`` and ``ends`` are its span in UTF-8 bytes of that text, ``targets`` its id (or ``BOUNDARY``), ``nll``
+    its negative log-likelihood in nats, and ``top1`` is 1 where it was the likeliest token, 1/k in a tie of k, else 0.
+    """
 
     documents: Ints
-    byte_lengths: Ints
+    items: Ints
+    starts: Ints
+    ends: Ints
+    targets: Ints
     nll: Floats
+    top1: Floats
 
-    def by_document(self) -> list[DocumentSums]:
-        """Sums a document, for documents in which something was scored."""
-        return [
-            DocumentSums(int(index), float(self.nll[mine].sum()), int(mine.sum()), int(self.byte_lengths[mine].sum()))
-            for index in np.unique(self.documents)
-            for mine in [self.documents == index]
-        ]
+    @property
+    def byte_lengths(self) -> Ints:
+        """UTF-8 bytes that each token covers."""
+        return self.ends - self.starts
 
-
-@dataclass(frozen=True)
-class DocumentSums:
-    """What was scored in one document: nats, tokens and bytes."""
-
-    document: int
-    nll: float
-    tokens: int
-    bytes: int
-
-
-def token_nll(logits: NDArray[np.float32], targets: Ints) -> Floats:
-    """Negative log-likelihoods in nats of ``targets`` [n] under ``logits`` [n, vocabulary]: log-sum-exp in float64."""
-    wide = logits.astype(np.float64)
-    peak = wide.max(axis=-1, keepdims=True)
-    log_sum = np.log(np.exp(wide - peak).sum(axis=-1)) + peak[:, 0]
-    nll: Floats = log_sum - wide[np.arange(len(targets)), targets]
-    return nll
+    def checked(self, documents: Sequence[Document]) -> ScoredTokens:
+        """Itself. Raises HarnessError where nothing was scored, and where a likelihood is infinite or not a number,
+        naming the document."""
+        if not len(self.nll):
+            raise HarnessError("there is no token to score: the text is empty, or shorter than one block")
+        broken = ~np.isfinite(self.nll)
+        if broken.any():
+            name = documents[int(self.documents[broken][0])].name
+            raise HarnessError(
+                f"document '{name}': {int(broken.sum())} tokens have a likelihood that is not a finite number"
+            )
+        return self
 
 
-def joined(parts: Sequence[ScoredTokens], documents: Sequence[Document]) -> ScoredTokens:
-    """Parts put together and checked. Raises HarnessError that names the document of a likelihood that is infinite
-    or not a number, and one where nothing was scored at all."""
-    if not parts:
-        raise HarnessError("the text to score is shorter than one block")
-    scored = ScoredTokens(
-        np.concatenate([part.documents for part in parts]),
-        np.concatenate([part.byte_lengths for part in parts]),
-        np.concatenate([part.nll for part in parts]),
-    )
-    broken = ~np.isfinite(scored.nll)
-    if broken.any():
-        name = documents[int(scored.documents[broken][0])].name
-        raise HarnessError(
-            f"document '{name}': {int(broken.sum())} tokens have a likelihood that is not a finite number"
-        )
-    return scored
+def token_nll(logits: Logits, targets: Ints, boundary: Flags | None = None) -> tuple[Floats, Floats]:
+    """Negative log-likelihoods in nats of ``targets`` [n] under ``logits`` [n, vocabulary], and whether each was the
+    likeliest (see :class:`ScoredTokens`): log-sum-exp in float64.
+
+    ``boundary`` [vocabulary] marks the tokens that a target of ``BOUNDARY`` stands for; their probabilities add up.
+    """
+    wide = torch.from_numpy(logits).double()
+    wanted = torch.from_numpy(targets)
+    peak = wide.amax(dim=-1, keepdim=True)
+    chosen = wide.gather(1, wanted.clamp(min=0)[:, None])[:, 0]
+    peaks = (wide == peak).sum(dim=-1)
+    top1 = (chosen == peak[:, 0]) / peaks
+    ends = wanted == BOUNDARY
+    if boundary is not None and bool(ends.any()):
+        beginnings = wide[ends][:, torch.from_numpy(boundary)]
+        chosen[ends] = torch.logsumexp(beginnings, dim=-1)
+        top1[ends] = (beginnings == peak[ends]).sum(dim=-1) / peaks[ends]
+    log_sum = wide.sub_(peak).exp_().sum(dim=-1).log() + peak[:, 0]
+    return (log_sum - chosen).numpy(), top1.double().numpy()
 
 
-def unigram_nll(counts: Ints, targets: Ints) -> Floats:
-    """Negative log-likelihoods in nats of ``targets`` under word frequencies [vocabulary], one added to each."""
-    log_frequencies = np.log((counts + 1) / (counts + 1).sum())
-    nll: Floats = -log_frequencies[targets]
-    return nll
+def divergence(parent: Logits, variant: Logits) -> tuple[Floats, Floats]:
+    """KL(parent || variant) in nats a position, and 1 where the parent's likeliest token is the variant's as well
+    (a tie counts as agreement), of logits [n, vocabulary]; in float64."""
+    log_p = torch.log_softmax(torch.from_numpy(parent).double(), dim=-1)
+    log_q = torch.log_softmax(torch.from_numpy(variant).double(), dim=-1)
+    kl = (log_p.exp() * (log_p - log_q)).sum(dim=-1).clamp(min=0)
+    first = log_p.argmax(dim=-1, keepdim=True)
+    agrees = log_q.gather(1, first)[:, 0] == log_q.amax(dim=-1)
+    return kl.numpy(), agrees.double().numpy()
+
+
+def unigram(tokens: ScoredTokens, counts: Ints, boundary: Flags | None = None) -> ScoredTokens:
+    """The same tokens under word frequencies: ``counts`` [vocabulary], one added to each."""
+    frequencies = (counts + 1.0) / (counts + 1.0).sum()
+    probabilities = frequencies[tokens.targets]
+    likeliest = counts == counts.max()
+    top1 = likeliest[tokens.targets] / likeliest.sum()
+    if boundary is not None:
+        marks = boundary[: len(counts)]
+        ends = tokens.targets == BOUNDARY
+        probabilities[ends] = frequencies[marks].sum()
+        top1[ends] = (likeliest & marks).sum() / likeliest.sum()
+    return replace(tokens, nll=-np.log(probabilities), top1=top1)

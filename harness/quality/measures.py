@@ -1,65 +1,103 @@
-"""From scored tokens to the numbers of a report: perplexities, bits per byte, and the unigram baseline."""
+"""From a scored text to the numbers of a report: perplexities, bits per byte, and the unigram baseline."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from harness.corpora.corpus import Document
-from harness.engines.base import Session
-from harness.quality.likelihood import Ints, ScoredTokens, unigram_nll
-from harness.quality.protocols import PROTOCOLS, Scoring
+from harness.engines.base import Session, SessionFacts
+from harness.quality.causal import Causal
+from harness.quality.family import Family, Scoring, TextWindows
+from harness.quality.likelihood import Ints, ScoredTokens, unigram
+from harness.quality.masked import Masked
+from harness.quality.parent import parent_facts
+from harness.quality.seq2seq import Seq2Seq
+from harness.quality.text import sums_by_document
+from harness.quality.windows import score_beside_parent, score_windows
 from harness.records.metrics import PERPLEXITY
 from harness.records.record import Fact
-from harness.stats.intervals import Estimate, clustered_ratio, exponential
+from harness.stats.intervals import clustered_ratio, exponential
 
 
-def measure_quality(
-    session: Session, tokenizer: Any, documents: Sequence[Document], counts: Ints, scoring: Scoring
+def family_of(session: Session, tokenizer: Any) -> Family:
+    """How the models of the session's family are asked. Raises HarnessError where the tokenizer lacks a special token
+    that the family's measures need."""
+    kinds: dict[str, Callable[[Any, SessionFacts], Family]] = {"causal": Causal, "masked": Masked, "seq2seq": Seq2Seq}
+    return kinds[session.facts.family](tokenizer, session.facts)
+
+
+def measure_text(
+    session: Session,
+    family: Family,
+    documents: Sequence[Document],
+    counts: Ints,
+    scoring: Scoring,
+    parent: Session | None = None,
 ) -> list[Fact]:
-    """Score documents with the protocol of the session's family.
+    """Score documents with the perplexity protocol of the session's family, beside its parent where there is one.
 
     ``counts`` [vocabulary] are the tokens of the training split, for the unigram baseline on the same tokens; where a
-    decoder predicts sentinels as well, the baseline knows how often, and pays for it as the model does.
-    Bits per byte exist for causal models only: masked and seq2seq scores do not add up to a text's likelihood.
+    decoder predicts sentinels as well, the baseline knows how often, and pays for it as the model does. Quantised
+    variants are scored one window at a time, since dynamic int8 depends on the other rows, and then in batches as well.
     """
-    family = session.facts.family
-    scored = PROTOCOLS[family](session, tokenizer, documents, scoring)
-    baseline = replace(scored.tokens, nll=unigram_nll(counts, scored.targets) - math.log(scored.content_share))
-    facts = [
-        _perplexity(PERPLEXITY[family], scored.tokens, scored.protocol),
-        _perplexity("unigram_perplexity", baseline, scored.protocol),
-    ]
+    text = family.text(documents, scoring)
+    quantised = session.facts.quantised_share > 0
+    rows = 1 if quantised else scoring.batch_size
+    unknown = sum(int((window.targets == family.unknown).sum()) for window in text.windows)
+    noted = {"unknown_tokens": unknown} if unknown else {}
+    text = replace(text, protocol={**text.protocol, "batch_size": rows, **noted})
+    beside: list[Fact] = []
+    if parent is None:
+        tokens = score_windows(session, text.windows, rows).checked(documents)
+    else:
+        tokens, theirs, divergence = score_beside_parent(session, parent, text.windows, rows)
+        beside = parent_facts(tokens.checked(documents), theirs.checked(documents), divergence, text.protocol)
+    baseline = unigram(tokens, counts)
+    baseline = replace(baseline, nll=baseline.nll - math.log(text.content_share))
+    facts = []
+    for prefix, scored in (("", tokens), ("unigram_", baseline)):
+        facts += text_facts(session.facts.family, scored, documents, text, prefix)
+    if quantised and scoring.batch_size > 1:
+        batched = score_windows(session, text.windows, scoring.batch_size).checked(documents)
+        about = replace(text, protocol={**text.protocol, "batch_size": scoring.batch_size})
+        facts.append(
+            replace(text_facts(session.facts.family, batched, documents, about)[0], metric="batched_perplexity")
+        )
+    return facts + beside
+
+
+def text_facts(
+    family: str, tokens: ScoredTokens, documents: Sequence[Document], text: TextWindows, prefix: str = ""
+) -> list[Fact]:
+    """The perplexity of the family, exp(sum of NLL / tokens); for causal models also a word and a byte, and bits per
+    byte, sum of NLL / (ln 2 * UTF-8 bytes). Masked and seq2seq scores do not add up to a text's likelihood.
+
+    All with 95 % intervals, clustered by document.
+    """
+    sums = text.sized(sums_by_document(tokens, documents))
+    nats = [each.nll for each in sums]
+    name = PERPLEXITY[family] if not prefix else "perplexity"
+    estimates = {f"{prefix}{name}": exponential(clustered_ratio(nats, [each.tokens for each in sums]))}
     if family == "causal":
-        facts.append(_bits_per_byte("bits_per_byte", scored.tokens, scored.protocol))
-        facts.append(_bits_per_byte("unigram_bits_per_byte", baseline, scored.protocol))
-    return facts
-
-
-def _perplexity(metric: str, tokens: ScoredTokens, protocol: dict[str, Any]) -> Fact:
-    """exp(sum of NLL / tokens), clustered by document."""
-    sums = tokens.by_document()
-    mean = clustered_ratio([each.nll for each in sums], [each.tokens for each in sums])
-    return _fact(metric, exponential(mean), tokens, protocol)
-
-
-def _bits_per_byte(metric: str, tokens: ScoredTokens, protocol: dict[str, Any]) -> Fact:
-    """sum of NLL / (ln 2 * UTF-8 bytes of the scored text), clustered by document."""
-    sums = tokens.by_document()
-    ratio = clustered_ratio([each.nll / math.log(2) for each in sums], [each.bytes for each in sums])
-    return _fact(metric, ratio, tokens, protocol)
-
-
-def _fact(metric: str, estimate: Estimate, tokens: ScoredTokens, protocol: dict[str, Any]) -> Fact:
-    return Fact(
-        metric=metric,
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        interval=estimate.method,
-        n=estimate.n,
-        samples=[asdict(each) for each in tokens.by_document()],
-        protocol={**protocol, "tokens_scored": len(tokens.nll)},
-    )
+        per_byte = clustered_ratio([nll / math.log(2) for nll in nats], [each.bytes for each in sums])
+        estimates[f"{prefix}bits_per_byte"] = per_byte
+        if not prefix:
+            estimates["byte_perplexity"] = exponential(clustered_ratio(nats, [each.bytes for each in sums]))
+            estimates["word_perplexity"] = exponential(clustered_ratio(nats, [each.words for each in sums]))
+    protocol = {**text.protocol, "tokens_scored": len(tokens.nll)}
+    return [
+        Fact(
+            metric=metric,
+            value=estimate.value,
+            low=estimate.low,
+            high=estimate.high,
+            interval=estimate.method,
+            n=estimate.n,
+            samples=[asdict(each) for each in sums],
+            protocol=protocol,
+        )
+        for metric, estimate in estimates.items()
+    ]

@@ -17,61 +17,76 @@ class Metric:
     description: str
 
 
+def _quality(name: str, unit: str, title: str, description: str, higher_is_better: bool | None = False) -> Metric:
+    return Metric(name, "quality", unit, higher_is_better, title, description)
+
+
+_QUALITY = [
+    _quality("perplexity", "perplexity", "perplexity",
+             "causal models: exp of the mean negative log-likelihood per token given its left context"),
+    _quality("bits_per_byte", "bits/byte", "bits per byte",
+             "causal models: negative log-likelihood in bits per UTF-8 byte of scored text; "
+             "comparable across tokenizers, unlike perplexity"),
+    _quality("word_perplexity", "perplexity", "word perplexity",
+             "causal models: exp of the negative log-likelihood per white-space separated word of scored text"),
+    _quality("byte_perplexity", "perplexity", "byte perplexity",
+             "causal models: exp of the negative log-likelihood per UTF-8 byte of scored text"),
+    _quality("masked_perplexity", "perplexity", "masked perplexity",
+             "masked models: exp of the mean loss on masked tokens, with masks frozen by a seed"),
+    _quality("span_perplexity", "perplexity", "span perplexity",
+             "seq2seq models: exp of the mean loss on the content tokens of corrupted spans, frozen by a seed"),
+    _quality("pseudo_perplexity", "perplexity", "pseudo-perplexity",
+             "masked models: exp(-sum of PLL / tokens) of sentences, each token masked with the rest of its word"),
+    _quality("pseudo_perplexity_by_token", "perplexity", "pseudo-perplexity, by token",
+             "masked models: exp(-sum of PLL / tokens) of sentences, each token masked alone"),
+    _quality("infilling_perplexity", "perplexity", "infilling perplexity",
+             "seq2seq models: of sentences, each word infilled on its own, its closing sentinel counted"),
+    _quality("continuation_bits_per_byte", "bits/byte", "continuation bits per byte",
+             "all families: negative log-likelihood in bits per UTF-8 byte of the same continuations"),
+    _quality("cloze_accuracy", "fraction", "cloze accuracy",
+             "all families: share of the same whole words that are predicted exactly from the left context", True),
+    _quality("cloze_bits_per_char", "bits/char", "cloze bits per char",
+             "all families: negative log-likelihood in bits per letter of the same words, from the left context"),
+    _quality("cloze_accuracy_both_sides", "fraction", "cloze accuracy, both sides",
+             "masked and seq2seq models: as cloze accuracy, with the right context as well", True),
+    _quality("cloze_bits_per_char_both_sides", "bits/char", "cloze bits per char, both sides",
+             "masked and seq2seq models: as cloze bits per char, with the right context as well"),
+    _quality("forced_choice_accuracy", "fraction", "forced choice",
+             "all families: share of pairs in which a sentence is likelier than its corruption; ties count half", True),
+    _quality("blimp_accuracy", "fraction", "BLiMP",
+             "all families: share of BLiMP's pairs in which the grammatical sentence is likelier", True),
+    _quality("perplexity_ratio", "ratio", "perplexity ratio",
+             "the variant's perplexity over that of its parent, the checkpoint in fp32 torch", None),
+    _quality("kl_divergence", "nats/token", "KL", "KL(parent || variant) a token, the mean"),
+    _quality("kl_divergence_p50", "nats/token", "KL p50", "KL(parent || variant) a token, the median"),
+    _quality("kl_divergence_p95", "nats/token", "KL p95", "KL(parent || variant) a token, the 95th percentile"),
+    _quality("kl_divergence_p99", "nats/token", "KL p99", "KL(parent || variant) a token, the 99th percentile"),
+    _quality("kl_divergence_max", "nats/token", "KL max", "KL(parent || variant) a token, the highest"),
+    _quality("top1_agreement", "fraction", "top-1 agreement",
+             "share of tokens on which the variant and its parent find the same token likeliest", True),
+    _quality("batched_perplexity", "perplexity", "perplexity in batches",
+             "quantised variants: the perplexity when windows are scored in batches, not one at a time"),
+]  # fmt: skip
+
+_WITH_FLOOR = ("perplexity", "bits_per_byte", "continuation_bits_per_byte", "cloze_accuracy", "cloze_bits_per_char",
+               "cloze_accuracy_both_sides", "cloze_bits_per_char_both_sides", "forced_choice_accuracy",
+               "blimp_accuracy")  # fmt: skip
+
+
+def _floor_of(metric: Metric) -> Metric:
+    """The same measure under word frequencies of the training split: a model near it has learnt nothing."""
+    words = "the same items or tokens under word frequencies of the training split: " + metric.title
+    return _quality(f"unigram_{metric.name}", metric.unit, "unigram baseline", words, metric.higher_is_better)
+
+
 _ALL = [
     Metric("parameters", "size", "parameters", False, "parameters", "trainable weights of the candidate"),
     Metric("weights_bytes", "size", "bytes", False, "weights", "size on disk of the weights that the engine loads"),
     Metric(
         "quantised_share", "size", "fraction", None, "quantised", "share of the weights that really are stored as int8"
     ),
-    Metric(
-        "perplexity",
-        "quality",
-        "perplexity",
-        False,
-        "perplexity",
-        "causal models: exp of the mean negative log-likelihood per token given its left context",
-    ),
-    Metric(
-        "bits_per_byte",
-        "quality",
-        "bits/byte",
-        False,
-        "bits per byte",
-        "causal models: negative log-likelihood in bits per UTF-8 byte of scored text; "
-        "comparable across tokenizers, unlike perplexity",
-    ),
-    Metric(
-        "masked_perplexity",
-        "quality",
-        "perplexity",
-        False,
-        "masked perplexity",
-        "masked models: exp of the mean loss on masked tokens, with masks frozen by a seed",
-    ),
-    Metric(
-        "span_perplexity",
-        "quality",
-        "perplexity",
-        False,
-        "span perplexity",
-        "seq2seq models: exp of the mean loss on the content tokens of corrupted spans, frozen by a seed",
-    ),
-    Metric(
-        "unigram_perplexity",
-        "quality",
-        "perplexity",
-        False,
-        "unigram baseline",
-        "the same scored tokens under word frequencies of the training split; a model near it has learnt nothing",
-    ),
-    Metric(
-        "unigram_bits_per_byte",
-        "quality",
-        "bits/byte",
-        False,
-        "unigram baseline",
-        "the unigram baseline of bits per byte",
-    ),
+    *_QUALITY,
+    *(_floor_of(metric) for metric in _QUALITY if metric.name in _WITH_FLOOR),
     Metric(
         "prefill_tokens_per_second",
         "speed",
@@ -136,5 +151,12 @@ _ALL = [
 
 PERPLEXITY = {"causal": "perplexity", "masked": "masked_perplexity", "seq2seq": "span_perplexity"}
 """The perplexity of each family: three different quantities, never ranked against one another."""
+
+ACROSS_FAMILIES = ("continuation_bits_per_byte", "cloze_accuracy", "cloze_bits_per_char", "forced_choice_accuracy",
+                   "blimp_accuracy")  # fmt: skip
+"""Measures on the same items, which may be ranked across families and tokenizers."""
+
+BOTH_SIDES = ("cloze_accuracy_both_sides", "cloze_bits_per_char_both_sides")
+"""The same for families that see both sides of a gap."""
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}

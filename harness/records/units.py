@@ -18,7 +18,7 @@ def quantity(value: float, unit: str) -> str:
     if unit == "parameters":
         return f"{significant(value / 1e6)} M"
     if unit == "fraction":
-        return f"{value:.0%}"
+        return f"{value:.2%}" if 0.99 <= value < 1 else f"{value:.1%}"
     return significant(value) if unit in ("perplexity", "") else f"{significant(value)} {unit}"
 
 

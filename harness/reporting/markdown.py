@@ -8,16 +8,23 @@ from typing import Any
 from harness.records.record import Record
 from harness.records.rows import Row, make_rows
 from harness.records.run_folder import RunFolder
-from harness.reporting import sections
+from harness.reporting import quality, sections
 from harness.reporting.table import escape
+from harness.selection.equivalence import APPROXIMATE, EXACT
 from harness.selection.limits import parse_limit
 from harness.selection.recommend import UseCase
 from harness.selection.words import paragraphs
 
+_ACROSS = (
+    "Every candidate is asked the same items, so these measures may be ranked across families and tokenizers. A rank "
+    "is one more than the number of variants that are better by a paired 95 % interval, so it may be shared; variants "
+    "that failed, are unfinished or are not equivalent to their parent have none. Masked models know how many tokens "
+    "are missing, which helps them a little."
+)
 _NOT_RANKED = (
-    "Perplexities of different families are different quantities (every token given its left context, masked tokens "
-    "given both sides, dropped spans given the rest), so each stands in a table of its own and none is ranked against "
-    "another. Between causal models with different tokenizers, compare bits per byte."
+    "Perplexities are not ranked across families, because they are different quantities: of every token given its left "
+    "context, of masked tokens given both sides, of dropped spans given the rest. Between causal models with different "
+    "tokenizers, compare bits per byte."
 )
 
 
@@ -32,12 +39,7 @@ def report(run: RunFolder) -> str:
     parts += ["## Comparison", sections.comparison_table(rows).markdown(), _how_to_read(run, rows)]
     parts += _quality(run, rows)
     parts += _speed(rows)
-    if change := sections.change_table(rows):
-        parts += [
-            "## What ONNX and lower precision changed",
-            "Ratios to fp32 torch; 95 % intervals, paired by document (quality) and by round (speed).",
-            change.markdown(),
-        ]
+    parts += _changes(rows)
     parts += _training_and_samples(records, rows)
     if problems := sections.problems_table(rows):
         parts += ["## Failed and skipped", problems.markdown()]
@@ -85,8 +87,9 @@ def _how_to_read(run: RunFolder, rows: Sequence[Row]) -> str:
         f"Prefill, decode and encode are tokens/s at batch 1 (prompt of {timing.get('prompt_tokens')} tokens, "
         f"{timing.get('new_tokens')} decoded): the median over {_rounds(rows)} fresh worker processes. "
         "Weights are the bytes on disk that the engine loads; peak memory is what the worker held alone, over its "
-        "baseline before loading. *Not equivalent*: its perplexity differs from its fp32 torch parent's by more than "
-        "0.1 % (fp32) or 5 % (other precisions); such a variant is never recommended."
+        "baseline before loading. Quality stands here only as far as it compares across families; perplexities do not, "
+        "and have tables of their own below. *Not equivalent*: too far from its fp32 torch parent, by the gate below; "
+        "such a variant is never recommended."
     )
 
 
@@ -97,16 +100,34 @@ def _rounds(rows: Sequence[Row]) -> str:
 
 
 def _quality(run: RunFolder, rows: Sequence[Row]) -> list[str]:
-    tables = sections.quality_tables(rows)
+    tables = quality.family_tables(rows)
     if not tables:
         return []
     evaluation = run.info.get("suite", {}).get("evaluation", {})
     size = evaluation.get("excerpt_bytes", 0)
     text = f"the middle {size:,} bytes of each document" if size else "all documents"
-    parts = ["## Quality", _NOT_RANKED, f"Scored on {text} of the {evaluation.get('split')} split."]
+    parts = ["## Quality", f"Scored on {text} of the {evaluation.get('split')} split."]
+    if across := quality.across_families(rows):
+        parts += ["### Across families", _ACROSS, f"Items: {quality.items_words(rows)}.", across.markdown()]
+    parts += ["### A family at a time", _NOT_RANKED]
     for title, protocol, table in tables:
-        parts += [f"### {title}", f"Protocol: {protocol}", table.markdown()]
+        parts += [f"#### {title}", f"Protocol: {escape(protocol)}", table.markdown()]
     return parts
+
+
+def _changes(rows: Sequence[Row]) -> list[str]:
+    parts = []
+    if beside := quality.parent_table(rows):
+        parts += [
+            "### Each variant against its parent",
+            "The parent is the checkpoint in fp32 torch, on the same tokens. KL is in nats a token; the ratio's "
+            "interval is paired by document. Perplexity in batches is over that of one window at a time. "
+            f"Equivalent: {EXACT} (fp32), {APPROXIMATE} (other precisions).",
+            beside.markdown(),
+        ]
+    if change := sections.change_table(rows):
+        parts += ["### Size and speed", "Ratios to fp32 torch; 95 % intervals, paired by round.", change.markdown()]
+    return ["## What ONNX and lower precision changed", *parts] if parts else []
 
 
 def _speed(rows: Sequence[Row]) -> list[str]:

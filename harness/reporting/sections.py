@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.records.metrics import METRICS, PERPLEXITY
+from harness.records.metrics import METRICS
 from harness.records.record import Record
 from harness.records.rows import Row
 from harness.records.units import quantity, with_interval
 from harness.reporting.table import Table, escape, without_empty_columns
-from harness.selection.comparison import Comparison, compare, ratio_by_document
+from harness.selection.comparison import Comparison, compare
 from harness.selection.equivalence import not_equivalent, parent_of
 
 NOTHING = "–"
-_UNIT_IN_TEXT = ("tokens/s", "bits/byte")
+_UNIT_IN_TEXT = ("tokens/s", "bits/byte", "bits/char", "nats/token", "ratio")
 """Units that the text around the tables names once."""
-FAMILY_WORDS = {
-    "causal": "Causal models: next-token perplexity",
-    "masked": "Masked models: perplexity of masked tokens",
-    "seq2seq": "Sequence-to-sequence models: perplexity of corrupted spans",
-}
 _SPEED = {
     "generation": ("prefill_tokens_per_second", "time_to_first_token_seconds", "decode_tokens_per_second",
                    "inter_token_seconds_p50", "inter_token_seconds_p95", "inter_token_seconds_p99"),
@@ -30,63 +25,21 @@ _SPEED = {
 
 
 def comparison_table(rows: Sequence[Row]) -> Table:
-    """Every variant with its size, speed and memory; of quality only what compares between causal models."""
-    metrics = ("parameters", "weights_bytes", "bits_per_byte", "prefill_tokens_per_second",
-               "decode_tokens_per_second", "encode_tokens_per_second", "peak_memory_bytes", "load_seconds")  # fmt: skip
+    """Every variant with its size, speed and memory; of quality only what compares across families."""
+    metrics = ("parameters", "weights_bytes", "continuation_bits_per_byte", "cloze_accuracy", "forced_choice_accuracy",
+               "prefill_tokens_per_second", "decode_tokens_per_second", "encode_tokens_per_second",
+               "peak_memory_bytes", "load_seconds")  # fmt: skip
     headers = ["variant", "family", *(METRICS[name].title for name in metrics), "status"]
     lines = [
         [
             f"`{row.variant}`",
             row.subject.family,
-            *(_cell(row, name, interval=False) for name in metrics),
-            _status(row, rows),
+            *(cell(row, name, interval=False) for name in metrics),
+            status(row),
         ]
         for row in rows
     ]
     return without_empty_columns(headers, lines, left=2)
-
-
-def quality_tables(rows: Sequence[Row]) -> list[tuple[str, str, Table]]:
-    """(title, protocol in words, table) a family, with a unigram baseline line a tokenizer."""
-    found = []
-    for family, metric in PERPLEXITY.items():
-        mine = [row for row in rows if row.subject.family == family and metric in row.metrics]
-        if not mine:
-            continue
-        lines = [
-            [
-                f"`{row.variant}`",
-                _cell(row, metric),
-                _cell(row, "bits_per_byte"),
-                _against_baseline(row, metric),
-                _against_parent(row, rows, metric),
-            ]
-            for row in mine
-        ]
-        for row in _one_per_tokenizer(mine):
-            lines.append(
-                [
-                    f"*unigram baseline ({row.subject.candidate}'s tokenizer)*",
-                    _cell(row, "unigram_perplexity"),
-                    _cell(row, "unigram_bits_per_byte"),
-                    "1.00",
-                    NOTHING,
-                ]
-            )
-        headers = ["variant", METRICS[metric].title, "bits per byte", "of the baseline", "against fp32 torch"]
-        found.append((FAMILY_WORDS[family], protocol_words(mine), without_empty_columns(headers, lines)))
-    return found
-
-
-def protocol_words(rows: Sequence[Row]) -> str:
-    """The protocol of a quality table: printed once where all rows share it, which they do in one suite."""
-    metric = PERPLEXITY[rows[0].subject.family]
-    protocols = [dict(row.metrics[metric].protocol) for row in rows]
-    scored = sorted({protocol.pop("tokens_scored", 0) for protocol in protocols})
-    distinct = [protocol for i, protocol in enumerate(protocols) if protocol not in protocols[:i]]
-    shown = "; or ".join(", ".join(f"{key.replace('_', ' ')} {value}" for key, value in p.items()) for p in distinct)
-    tokens = f"{scored[0]:,}" if len(scored) == 1 else f"{scored[0]:,} to {scored[-1]:,}"
-    return f"{shown}; {tokens} tokens scored. Intervals: 95 %, clustered by document."
 
 
 def speed_tables(rows: Sequence[Row]) -> list[tuple[str, Table]]:
@@ -95,7 +48,7 @@ def speed_tables(rows: Sequence[Row]) -> list[tuple[str, Table]]:
     for title, metrics in _SPEED.items():
         mine = [row for row in rows if metrics[0] in row.metrics]
         lines = [
-            [f"`{row.variant}`", *(_cell(row, name, interval=i in (0, 2)) for i, name in enumerate(metrics))]
+            [f"`{row.variant}`", *(cell(row, name, interval=i in (0, 2)) for i, name in enumerate(metrics))]
             for row in mine
         ]
         if lines:
@@ -104,20 +57,17 @@ def speed_tables(rows: Sequence[Row]) -> list[tuple[str, Table]]:
 
 
 def change_table(rows: Sequence[Row]) -> Table | None:
-    """What another engine or precision changed against fp32 torch, as paired ratios with 95 % intervals."""
-    metrics = ("weights_bytes", "peak_memory_bytes", *PERPLEXITY.values(), "prefill_tokens_per_second",
-               "decode_tokens_per_second", "encode_tokens_per_second")  # fmt: skip
+    """What another engine or precision changed in size and speed against fp32 torch, as paired ratios with 95 %
+    intervals."""
+    metrics = ("weights_bytes", "peak_memory_bytes", "prefill_tokens_per_second", "decode_tokens_per_second",
+               "encode_tokens_per_second")  # fmt: skip
     lines = []
     for row in rows:
         parent = parent_of(row, rows)
         if parent is None or row.status != "ok":
             continue
-        ratios = [compare(parent, row, metric) for metric in metrics]
-        share = row.value("quantised_share") or 0.0
-        verdict = "not equivalent" if not_equivalent(row, rows) else "equivalent"
-        cells = [_ratio_cell(comparison) for comparison in ratios]
-        lines.append([f"`{row.variant}`", *cells, f"{share:.0%}", verdict])
-    headers = ["variant", *(METRICS[m].title for m in metrics), "stored as int8", "verdict"]
+        lines.append([f"`{row.variant}`", *(ratio_cell(compare(parent, row, metric)) for metric in metrics)])
+    headers = ["variant", *(METRICS[m].title for m in metrics)]
     return without_empty_columns(headers, lines) if lines else None
 
 
@@ -177,7 +127,8 @@ def environment_lines(environment: dict[str, Any]) -> list[str]:
     ]
 
 
-def _cell(row: Row, metric: str, interval: bool = True) -> str:
+def cell(row: Row, metric: str, interval: bool = True) -> str:
+    """A metric of a row as text, with its interval where there is one."""
     value = row.metrics.get(metric)
     if value is None:
         return NOTHING
@@ -186,7 +137,7 @@ def _cell(row: Row, metric: str, interval: bool = True) -> str:
     return with_interval(estimate.value, low, high, "" if unit in _UNIT_IN_TEXT else unit)
 
 
-def _ratio_cell(comparison: Comparison | None) -> str:
+def ratio_cell(comparison: Comparison | None) -> str:
     """A ratio with its interval, finer where it is near 1; single readings have no interval."""
     if comparison is None:
         return NOTHING
@@ -197,23 +148,8 @@ def _ratio_cell(comparison: Comparison | None) -> str:
     return f"{ratio.value:.{digits}f} [{ratio.low:.{digits}f}, {ratio.high:.{digits}f}]"
 
 
-def _status(row: Row, rows: Sequence[Row]) -> str:
-    if row.status == "ok" and not_equivalent(row, rows):
+def status(row: Row) -> str:
+    """The status of a row, *not equivalent* included."""
+    if row.status == "ok" and not_equivalent(row):
         return "not equivalent"
     return row.status
-
-
-def _against_baseline(row: Row, metric: str) -> str:
-    """The perplexity as a share of the unigram baseline's on the same tokens, paired by document."""
-    floor = row.metrics.get("unigram_perplexity")
-    ratio = ratio_by_document(floor, row.metrics[metric], metric) if floor else None
-    return _ratio_cell(Comparison(ratio, None)) if ratio else NOTHING
-
-
-def _against_parent(row: Row, rows: Sequence[Row], metric: str) -> str:
-    parent = parent_of(row, rows)
-    return _ratio_cell(compare(parent, row, metric) if parent else None)
-
-
-def _one_per_tokenizer(rows: Sequence[Row]) -> list[Row]:
-    return list({row.subject.tokenizer_hash: row for row in reversed(rows)}.values())[::-1]

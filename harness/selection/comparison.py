@@ -12,9 +12,29 @@ from harness.stats.paired import paired_ratio_difference, paired_time_ratio
 
 SINGLE_READING = 0.05
 """Two single readings that differ by less than this share are not told apart."""
-_WEIGHT = {"bits_per_byte": "bytes", **dict.fromkeys(PERPLEXITY.values(), "tokens")}
-TOKENIZER_BOUND = tuple(PERPLEXITY.values())
+TOKENIZER_BOUND = (
+    *PERPLEXITY.values(),
+    "pseudo_perplexity",
+    "pseudo_perplexity_by_token",
+    "infilling_perplexity",
+    "batched_perplexity",
+)
 """Metrics a token: comparable only between models that share a tokenizer."""
+
+_SUMS = {
+    **dict.fromkeys(TOKENIZER_BOUND, ("nll", "tokens")),
+    "word_perplexity": ("nll", "words"),
+    "byte_perplexity": ("nll", "bytes"),
+    "bits_per_byte": ("nll", "bytes"),
+    "continuation_bits_per_byte": ("bits", "bytes"),
+    "cloze_accuracy": ("correct", "items"),
+    "cloze_accuracy_both_sides": ("correct", "items"),
+    "cloze_bits_per_char": ("bits", "characters"),
+    "cloze_bits_per_char_both_sides": ("bits", "characters"),
+    "forced_choice_accuracy": ("correct", "items"),
+    "blimp_accuracy": ("correct", "items"),
+}
+"""What a quality metric is the ratio of, in the sums of a document; perplexities are exp of it."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +62,7 @@ def compare(base: Row, new: Row, metric: str) -> Comparison | None:
 
 
 def _ratio(before: Value, after: Value, metric: str) -> Estimate | None:
-    if metric in _WEIGHT and before.documents and after.documents:
+    if metric in _SUMS and before.documents and after.documents:
         return ratio_by_document(before, after, metric)
     rounds = sorted(set(before.rounds) & set(after.rounds))
     if rounds:
@@ -56,21 +76,34 @@ def _ratio(before: Value, after: Value, metric: str) -> Estimate | None:
 
 
 def ratio_by_document(before: Value, after: Value, metric: str) -> Estimate | None:
-    """after / before over the documents that both have: of perplexities, or of bits per byte (through its logarithm, by
-    the delta method). None where there are none."""
+    """after / before over the documents that both have: of perplexities, or of other ratios (through their logarithm,
+    by the delta method). None where there are none."""
     common = sorted(set(before.documents) & set(after.documents))
     if not common:
         return None
-    weight = _WEIGHT[metric]
-    bt, bw = [[before.documents[d][key] for d in common] for key in ("nll", weight)]
-    nt, nw = [[after.documents[d][key] for d in common] for key in ("nll", weight)]
-    if metric != "bits_per_byte":
-        return exponential(paired_ratio_difference(bt, bw, nt, nw))
+    total, weight = _SUMS[metric]
+    bt, bw = [[before.documents[d][key] for d in common] for key in (total, weight)]
+    nt, nw = [[after.documents[d][key] for d in common] for key in (total, weight)]
+    difference = paired_ratio_difference(bt, bw, nt, nw)
+    if metric.endswith("perplexity") or metric in TOKENIZER_BOUND:
+        return exponential(difference)
     base, new = math.fsum(bt) / math.fsum(bw), math.fsum(nt) / math.fsum(nw)
+    if base == 0 or new == 0:
+        return _ratio_with_zero(base, new, difference)
     relative = paired_ratio_difference([t / base for t in bt], bw, [t / new for t in nt], nw)
     value = math.log(new / base)
     low, high = (None if end is None else value + end for end in (relative.low, relative.high))
     return exponential(Estimate(value, low, high, relative.n, relative.method))
+
+
+def _ratio_with_zero(base: float, new: float, difference: Estimate) -> Estimate:
+    """A ratio to or of an accuracy of nothing: 1 where both are, else settled only if their difference is."""
+    value = 1.0 if base == new else math.inf if base == 0 else 0.0
+    if difference.low is None or difference.high is None:
+        return Estimate(value, None, None, difference.n, difference.method)
+    settled = base == new or difference.low * difference.high > 0
+    low, high = (value, value) if settled else (0.0, math.inf)
+    return Estimate(value, low, high, difference.n, difference.method)
 
 
 def _better(ratio: Estimate, metric: str) -> bool | None:

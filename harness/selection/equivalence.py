@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from harness.records.metrics import PERPLEXITY
 from harness.records.rows import Row
-from harness.selection.comparison import compare
 
-GATES = {"fp32": 0.001}
-GATE_DEFAULT = 0.05
-"""How far a perplexity may lie from the parent's, as a share: 0.1 % for fp32, 5 % for other precisions."""
+
+@dataclass(frozen=True)
+class Gate:
+    """How far a variant may be from its parent: the share by which its perplexity may differ, and the share of tokens
+    on which both must find the same token likeliest."""
+
+    perplexity: float
+    top1_agreement: float
+
+    def __str__(self) -> str:
+        return f"perplexity within {self.perplexity:.1%} and top-1 agreement of {self.top1_agreement:.1%} or more"
+
+
+EXACT = Gate(perplexity=0.001, top1_agreement=0.999)
+"""The gate of fp32, which an export must keep."""
+APPROXIMATE = Gate(perplexity=0.05, top1_agreement=0.95)
+"""The gate of all other precisions."""
+
+
+def gate_of(precision: str) -> Gate:
+    """The gate that a precision has to pass."""
+    return EXACT if precision == "fp32" else APPROXIMATE
 
 
 def parent_of(row: Row, rows: Sequence[Row]) -> Row | None:
@@ -22,14 +40,14 @@ def parent_of(row: Row, rows: Sequence[Row]) -> Row | None:
     return None
 
 
-def not_equivalent(row: Row, rows: Sequence[Row]) -> str | None:
-    """Why a variant is not equivalent to its parent; None where it is, or where there is nothing to compare with."""
-    parent = parent_of(row, rows)
-    if parent is None:
-        return None
-    gate = GATES.get(row.subject.precision, GATE_DEFAULT)
-    for metric in PERPLEXITY.values():
-        comparison = compare(parent, row, metric)
-        if comparison is not None and abs(comparison.ratio.value - 1) > gate:
-            return f"its perplexity is {comparison.ratio.value - 1:+.2%} against fp32 torch, more than {gate:.1%}"
+def not_equivalent(row: Row) -> str | None:
+    """Why a variant is not equivalent to its parent; None where it is, and for what was not compared: the parent
+    itself, and a variant whose scoring did not end."""
+    gate = gate_of(row.subject.precision)
+    ratio, agreement = row.value("perplexity_ratio"), row.value("top1_agreement")
+    if ratio is not None and abs(ratio - 1) > gate.perplexity:
+        return f"its perplexity is {ratio - 1:+.2%} against fp32 torch, more than {gate.perplexity:.1%}"
+    if agreement is not None and agreement < gate.top1_agreement:
+        words = "its likeliest token is that of fp32 torch"
+        return f"{words} in {agreement:.2%} of cases, less than {gate.top1_agreement:.1%}"
     return None

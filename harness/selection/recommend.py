@@ -45,7 +45,7 @@ def recommend(rows: Sequence[Row], use_case: UseCase) -> Recommendation:
     and the tie breakers choose among them in order.
     """
     able = [row for row in rows if row.subject.family in use_case.families]
-    excluded = {row.variant: reason for row in able if (reason := _ineligible(row, rows, use_case))}
+    excluded = {row.variant: reason for row in able if (reason := _ineligible(row, use_case))}
     eligible = [row for row in able if row.variant not in excluded]
     if not eligible:
         reason = "no variant of " + " or ".join(use_case.families) + " models qualifies"
@@ -67,7 +67,7 @@ def recommend(rows: Sequence[Row], use_case: UseCase) -> Recommendation:
     return Recommendation(use_case, chosen, "", decided_by, also, tuple(rivals), excluded)
 
 
-def _ineligible(row: Row, rows: Sequence[Row], use_case: UseCase) -> str | None:
+def _ineligible(row: Row, use_case: UseCase) -> str | None:
     if row.status != "ok":
         return f"{row.status}: {row.reason}"
     if row.value(use_case.objective) is None:
@@ -82,7 +82,7 @@ def _ineligible(row: Row, rows: Sequence[Row], use_case: UseCase) -> str | None:
         value, floor = row.value(quality), row.value("unigram_perplexity")
         if value is not None and floor is not None and value >= floor:
             return "is no better than word frequencies (the unigram baseline)"
-    return not_equivalent(row, rows)
+    return not_equivalent(row)
 
 
 def _best(rows: Sequence[Row], metric: str) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from harness.records.metrics import METRICS
@@ -13,9 +14,11 @@ from harness.selection.recommend import Recommendation, UseCase, recommend
 WORTH_SAYING = 0.05
 """A rival that is better by less than this share is not held against the choice."""
 
-_UNIT_IN_TITLE = ("bits_per_byte",)
-_TRADE = ("bits_per_byte", "masked_perplexity", "span_perplexity", "decode_tokens_per_second",
-          "encode_tokens_per_second", "peak_memory_bytes", "weights_bytes")  # fmt: skip
+_UNIT_IN_TITLE = ("bits/byte", "bits/char")
+"""Units that the titles of their metrics name."""
+_TRADE = ("bits_per_byte", "masked_perplexity", "span_perplexity", "continuation_bits_per_byte", "cloze_accuracy",
+          "forced_choice_accuracy", "decode_tokens_per_second", "encode_tokens_per_second", "peak_memory_bytes",
+          "weights_bytes")  # fmt: skip
 
 
 def paragraph(recommendation: Recommendation, rows: Sequence[Row]) -> str:
@@ -49,11 +52,13 @@ def paragraphs(rows: Sequence[Row], use_cases: Sequence[UseCase]) -> list[tuple[
 def _shown(row: Row, metric: str) -> str:
     """A value with its interval and its unit, such as ``1,036 [727, 1,414] tokens/s``."""
     estimate, unit = row.metrics[metric].estimate, METRICS[metric].unit
-    return with_interval(estimate.value, estimate.low, estimate.high, "" if metric in _UNIT_IN_TITLE else unit)
+    return with_interval(estimate.value, estimate.low, estimate.high, "" if unit in _UNIT_IN_TITLE else unit)
 
 
 def _by(comparison: Comparison) -> str:
     ratio = comparison.ratio
+    if math.isinf(ratio.value):
+        return "there is no ratio to zero"
     text = f"the choice is at {ratio.value:.3g} times that"
     if ratio.n == 1:
         return text

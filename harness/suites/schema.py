@@ -20,10 +20,41 @@ class Evaluation(Description):
 
     split: Literal["validation", "test"] = "test"
     excerpt_bytes: int = Field(default=0, ge=0, description="bytes taken from the middle of each document; 0 is all")
-    block_size: int = Field(default=128, ge=8, le=8192, description="tokens a block")
-    batch_size: int = Field(default=1, ge=1, le=1024, description="blocks scored at once")
+    protocol: Literal["block", "sliding", "lm-eval", "llama.cpp"] = Field("block", description="of causal perplexity")
+    block_size: int = Field(default=128, ge=0, le=1 << 20, description="tokens a window; 0 is the model's longest")
+    stride: int = Field(default=0, ge=0, description="protocol 'sliding': tokens between windows; 0 is half a window")
+    batch_size: int = Field(default=8, ge=1, le=1024, description="windows scored at once")
     mask_share: float = Field(default=0.15, gt=0, lt=1, description="share of tokens masked or corrupted")
     mask_seed: int = Field(default=0, ge=0, description="freezes masks and spans")
+
+    @field_validator("block_size")
+    @classmethod
+    def _enough_for_a_window(cls, value: int) -> int:
+        if 0 < value < 8:
+            raise ValueError("expected 8 tokens or more, or 0 for the model's longest input")
+        return value
+
+    @model_validator(mode="after")
+    def _stride_within_the_window(self) -> Evaluation:
+        if self.block_size and self.stride > self.block_size:
+            raise ValueError(f"stride {self.stride} is longer than block_size {self.block_size}")
+        return self
+
+
+class Items(Description):
+    """Questions that are the same for every candidate, whatever its family."""
+
+    continuations: int = Field(default=50, ge=0, description="texts to continue; 0 leaves them out")
+    clozes: int = Field(default=100, ge=0, description="words to fill in; 0 leaves them out")
+    choices: int = Field(default=60, ge=0, description="pairs of sentences; 0 leaves them out")
+    context_words: int = Field(default=24, ge=1, le=100_000, description="words before a continuation or a cloze")
+    continuation_words: int = Field(default=8, ge=1, le=100_000, description="words to continue")
+    right_words: int = Field(
+        default=12, ge=1, le=100_000, description="words after a cloze, where both sides are given"
+    )
+    seed: int = Field(default=0, ge=0, description="deals the items")
+    blimp: str = Field(default="", description="BLiMP's folder or zip, or 'hub'; empty leaves it out")
+    blimp_pairs: int = Field(default=0, ge=0, description="pairs of each of its paradigms; 0 takes all")
 
 
 class TimingKeys(Description):
@@ -100,6 +131,7 @@ class Suite(Description):
     threads: int | None = Field(default=None, ge=1, le=1024, description="threads of every engine; default all cores")
     seed: int = Field(default=0, ge=0, description="orders the rounds")
     evaluation: Evaluation = Evaluation()
+    items: Items = Items()
     timing: TimingKeys = TimingKeys()
     deadlines: Deadlines = Deadlines()
     generation: Generation = Generation()

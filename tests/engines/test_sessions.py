@@ -27,6 +27,12 @@ def open_session(tiny_checkpoints: dict[str, Checkpoint], tmp_path_factory: pyte
     return open_one
 
 
+def _score(session: Session, ids: np.ndarray, decoder: np.ndarray | None = None) -> np.ndarray:
+    """All logits, [batch, length, vocabulary]."""
+    scored = ids if decoder is None else decoder
+    return np.concatenate(list(session.score(ids, np.arange(scored.size), decoder))).reshape(*scored.shape, -1)
+
+
 def _ids(rows: int, length: int) -> np.ndarray:
     return np.random.default_rng(0).integers(5, 120, size=(rows, length))
 
@@ -34,8 +40,8 @@ def _ids(rows: int, length: int) -> np.ndarray:
 @pytest.mark.parametrize("family", ["causal", "masked", "seq2seq"])
 def test_exported_logits_are_those_of_torch(open_session, family: str):
     ids, decoder = _ids(2, 24), _ids(2, 7) if family == "seq2seq" else None
-    expected = open_session(family, "torch", "fp32").score(ids, decoder)
-    found = open_session(family, "onnxruntime", "fp32").score(ids, decoder)
+    expected = _score(open_session(family, "torch", "fp32"), ids, decoder)
+    found = _score(open_session(family, "onnxruntime", "fp32"), ids, decoder)
     assert found.dtype == np.float32
     assert found == pytest.approx(expected, abs=1e-4)
 
@@ -51,7 +57,7 @@ def test_exported_models_decode_the_same_tokens(open_session, family: str):
 def test_steps_with_the_cache_give_the_logits_of_one_pass(open_session, engine: str):
     session = open_session("causal", engine, "fp32")
     ids = _ids(1, 10)
-    whole = session.score(ids)[0]
+    whole = _score(session, ids)[0]
     assert session.prefill(ids[0, :4]) == pytest.approx(whole[3], abs=1e-4)
     for position in range(4, 10):
         assert session.step(int(ids[0, position])) == pytest.approx(whole[position], abs=1e-4)
@@ -61,10 +67,33 @@ def test_steps_with_the_cache_give_the_logits_of_one_pass(open_session, engine: 
 def test_seq2seq_steps_give_the_logits_of_one_pass(open_session, engine: str):
     session = open_session("seq2seq", engine, "fp32")
     source, decoder = _ids(1, 10), np.concatenate([[[0]], _ids(1, 5)], axis=1)
-    whole = session.score(source, decoder)[0]
+    whole = _score(session, source, decoder)[0]
     assert session.prefill(source[0]) == pytest.approx(whole[0], abs=1e-4)
     for position in range(1, 6):
         assert session.step(int(decoder[0, position])) == pytest.approx(whole[position], abs=1e-4)
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
+@pytest.mark.parametrize("family", ["causal", "masked", "seq2seq"])
+def test_only_the_logits_that_are_read_are_made(open_session, engine: str, family: str):
+    session = open_session(family, engine, "fp32")
+    ids, decoder = _ids(3, 12), _ids(3, 6) if family == "seq2seq" else None
+    read = np.array([1, 4, 5, 13, 17])
+    whole = _score(session, ids, decoder)
+    pieces = list(session.score(ids, read, decoder))
+    assert sum(len(piece) for piece in pieces) == len(read)
+    assert np.concatenate(pieces) == pytest.approx(whole.reshape(-1, whole.shape[-1])[read], abs=1e-4)
+
+
+@pytest.mark.parametrize("module", ["torch_engine", "onnxruntime_engine"])
+def test_long_rows_are_scored_in_chunks_with_the_same_logits(open_session, module: str, monkeypatch):
+    session = open_session("causal", module.removesuffix("_engine"), "fp32")
+    ids, read = _ids(2, 50), np.array([3, 15, 16, 17, 49, 50, 99])
+    (whole,) = session.score(ids, read)
+    monkeypatch.setattr(f"harness.engines.{module}.CHUNK", 16)
+    pieces = list(session.score(ids, read))
+    assert len(pieces) == 8
+    assert np.concatenate(pieces) == pytest.approx(whole, abs=1e-4)
 
 
 @pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
@@ -87,8 +116,8 @@ def test_int8_really_stores_its_weights_as_int8(open_session, family: str):
 @pytest.mark.parametrize("family", ["causal", "masked", "seq2seq"])
 def test_int8_stays_near_fp32(open_session, family: str):
     ids, decoder = _ids(1, 24), _ids(1, 7) if family == "seq2seq" else None
-    expected = open_session(family, "torch", "fp32").score(ids, decoder)
-    found = open_session(family, "onnxruntime", "int8").score(ids, decoder)
+    expected = _score(open_session(family, "torch", "fp32"), ids, decoder)
+    found = _score(open_session(family, "onnxruntime", "int8"), ids, decoder)
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.99
 
 
@@ -97,7 +126,7 @@ def test_bf16_stays_near_fp32_and_halves_the_weights(open_session, monkeypatch: 
     ids = _ids(1, 24)
     full, half = open_session("causal", "torch", "fp32"), open_session("causal", "torch", "bf16")
     assert half.facts.weights_bytes < 0.6 * full.facts.weights_bytes
-    assert np.corrcoef(half.score(ids).ravel(), full.score(ids).ravel())[0, 1] > 0.99
+    assert np.corrcoef(_score(half, ids).ravel(), _score(full, ids).ravel())[0, 1] > 0.99
 
 
 def test_emulated_bf16_is_skipped_with_what_was_measured(open_session, monkeypatch: pytest.MonkeyPatch):

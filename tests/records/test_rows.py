@@ -60,7 +60,7 @@ def test_quality_keeps_its_interval_protocol_and_documents():
     value = row.metrics["perplexity"]
     assert (value.estimate.value, value.estimate.low, value.estimate.high) == (fact.value, fact.low, fact.high)
     assert (value.estimate.n, value.estimate.method) == (3, "clustered by document")
-    assert value.documents[1] == {"document": 1, "nll": 320.0, "tokens": 100, "bytes": 400}
+    assert value.documents[1] == {"document": 1, "nll": 320.0, "tokens": 100, "bytes": 400, "words": 50}
     assert value.protocol["block_size"] == 128
 
 

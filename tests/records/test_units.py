@@ -47,7 +47,9 @@ def test_at_most_half_a_per_cent_is_lost_in_rounding(value):
         (2.5, "s", "2.500 s"),
         (0.0125, "s", "12.5 ms"),
         (4_200_000, "parameters", "4.200 M"),
-        (0.98, "fraction", "98%"),
+        (0.98, "fraction", "98.0%"),
+        (0.0625, "fraction", "6.2%"),
+        (1.25, "bits/char", "1.250 bits/char"),
         (29.41, "perplexity", "29.4"),
         (1.234, "", "1.234"),
         (125.2, "tokens/s", "125 tokens/s"),
@@ -59,11 +61,21 @@ def test_a_value_is_shown_in_a_size_that_fits_with_its_unit(value, unit, text):
 
 
 @pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0.0%"), (0.5, "50.0%"), (0.9894, "98.9%"), (0.99, "99.00%"), (0.99912, "99.91%"), (1.0, "100.0%")],
+)
+def test_a_share_has_one_decimal_and_two_where_it_nears_all(value, text):
+    assert quantity(value, "fraction") == text
+
+
+@pytest.mark.parametrize(
     ("value", "low", "high", "unit", "text"),
     [
         (1036, 727, 1414, "tokens/s", "1,036 [727, 1,414] tokens/s"),
         (29.41, 28.5, 30.25, "perplexity", "29.4 [28.5, 30.2]"),
         (1.5, 1.25, 1.75, "", "1.500 [1.250, 1.750]"),
+        (0.4, 0.3125, 0.45, "fraction", "40.0% [31.2%, 45.0%]"),
+        (0.9951, 0.985, 1.0, "fraction", "99.51% [98.5%, 100.0%]"),
         (1.5, 0.5, 2.5, "s", "1.500 s [500 ms, 2.500 s]"),
         (2**20, 2**10, 2**30, "bytes", "1.000 MiB [1.000 KiB, 1.000 GiB]"),
     ],

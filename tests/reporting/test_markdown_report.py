@@ -24,6 +24,8 @@ def test_the_sections_stand_in_the_order_of_a_readers_questions(run, parse):
         "Recommendations",
         "Comparison",
         "Quality",
+        "Across families",
+        "A family at a time",
         "Causal models: next-token perplexity",
         "Masked models: perplexity of masked tokens",
         "Sequence-to-sequence models: perplexity of corrupted spans",
@@ -31,6 +33,8 @@ def test_the_sections_stand_in_the_order_of_a_readers_questions(run, parse):
         "Generation",
         "Encoding",
         "What ONNX and lower precision changed",
+        "Each variant against its parent",
+        "Size and speed",
         "Training",
         "Samples",
         "Failed and skipped",
@@ -76,6 +80,56 @@ def test_what_nobody_has_is_no_column_of_the_comparison(run, parse):
     assert "peak memory" not in parse(report(run)).table_with("status")[0]
 
 
+def test_the_comparison_shows_the_quality_that_compares_across_families_and_no_perplexity(run, parse):
+    headers, _ = table = parse(report(run)).table_with("status")
+    assert not [header for header in headers if "perplexity" in header]
+    assert column(table, "continuation bits per byte")["`bert/torch/fp32/cpu`"] == "2.500"
+    assert column(table, "cloze accuracy")["`t5/torch/fp32/cpu`"] == "50.0%"
+
+
+def test_all_variants_are_ranked_on_the_same_items_whatever_their_family(run, parse):
+    found = parse(report(run)).table_with("cloze accuracy, both sides")
+    cells = column(found, "continuation bits per byte")
+    assert {name: cell.split(" · ")[0] for name, cell in cells.items() if "baseline" not in name} == {
+        "`gpt/torch/fp32/cpu`": "#1",
+        "`gpt/onnxruntime/int8/cpu`": "#1",
+        "`bert/torch/fp32/cpu`": "#3",
+        "`t5/torch/fp32/cpu`": "#4",
+    }
+    assert column(found, "cloze accuracy")["`t5/torch/fp32/cpu`"].startswith("#1 · 50.0% [")
+
+
+def test_the_items_are_counted_above_the_table_across_families(run):
+    words = "continuation bits per byte: 60 items in 6 clusters; cloze accuracy: 60 items in 6 clusters"
+    assert f"Items: {words}; forced choice: 60 items in 6 clusters.\n" in report(run)
+
+
+def test_the_report_says_how_ranks_come_about(run):
+    assert "A rank is one more than the number of variants that are better by a paired 95 % interval" in report(run)
+
+
+def test_the_report_says_why_perplexities_are_not_ranked_across_families(run):
+    text = report(run)
+    reason = "Perplexities are not ranked across families, because they are different quantities"
+    assert text.index("### A family at a time") < text.index(reason) < text.index("#### Causal models")
+
+
+def test_the_table_across_families_has_no_perplexity(run, parse):
+    """Neither by its title nor by its value: those of the run begin with 11.0, 11.1, 20.0 and 30.0."""
+    headers, lines = parse(report(run)).table_with("cloze accuracy, both sides")
+    assert headers == ["variant", "family", "continuation bits per byte", "cloze accuracy", "forced choice",
+                       "cloze accuracy, both sides"]  # fmt: skip
+    values = [cell.partition(" · ")[2] or cell for line in lines for cell in line]
+    assert not [value for value in values if value.startswith(("11.0", "11.1", "20.0", "30.0 "))]
+
+
+def test_a_run_without_items_has_no_table_across_families(empty_run, parse):
+    empty_run.store.append(make_task("score", make_subject(), quality_fact("perplexity", [230.0, 240.0])))
+    headings = parse(report(empty_run)).headings
+    assert "A family at a time" in headings
+    assert "Across families" not in headings
+
+
 def test_every_family_has_a_quality_table_of_its_own(run, parse):
     found = parse(report(run))
     shown = {header: column(found.table_with(header), header) for header in
@@ -102,18 +156,30 @@ def test_perplexities_of_different_families_never_share_a_table(run, parse):
     assert sorted(seen) == ["causal", "masked", "seq2seq"]
 
 
-def test_quality_stands_beside_the_unigram_baseline_and_the_parent(run, parse):
+def test_quality_stands_beside_the_unigram_baseline(run, parse):
     table = parse(report(run)).table_with("of the baseline")
     assert column(table, "of the baseline")["`gpt/torch/fp32/cpu`"].startswith("0.03")
     assert column(table, "of the baseline")["*unigram baseline (gpt's tokenizer)*"] == "1.00"
-    against = column(table, "against fp32 torch")
-    assert against["`gpt/onnxruntime/int8/cpu`"].startswith("1.0100 [")
-    assert against["`gpt/torch/fp32/cpu`"] == "–"
 
 
 def test_the_protocol_is_printed_once_a_table_with_the_tokens_scored(run):
-    words = "Protocol: protocol block, block size 128; 200 tokens scored. Intervals: 95 %, clustered by document."
-    assert report(run).count(words) == 3
+    text = report(run)
+    assert text.count("Protocol: protocol block, block size 128, joined by nothing, BOS none, batches of 8") == 3
+    assert text.count("; 200 tokens scored. Intervals: 95 %, clustered by document.") == 3
+
+
+def test_the_protocol_tells_that_quantised_variants_are_scored_one_window_at_a_time(run):
+    causal, masked = report(run).partition("#### Masked models")[::2]
+    assert "(1 where quantised)" in causal
+    assert "(1 where quantised)" not in masked
+
+
+def test_a_protocol_with_a_special_token_is_shown_and_not_taken_for_html(empty_run, parse):
+    fact = quality_fact("perplexity", [230.0, 240.0], protocol="lm-eval", prefix="<s>")
+    empty_run.store.append(make_task("score", make_subject(), fact))
+    text = report(empty_run)
+    assert "prefix &lt;s&gt;" in text
+    assert parse(text).html == []
 
 
 def test_speed_has_intervals_over_six_rounds(run, parse):
@@ -124,15 +190,40 @@ def test_speed_has_intervals_over_six_rounds(run, parse):
     assert "`gpt/torch/fp32/cpu`" in column(table, "encode")
 
 
-def test_what_a_lower_precision_changed_is_told_in_ratios_to_fp32_torch(run, parse):
-    table = parse(report(run)).table_with("verdict")
-    assert column(table, "verdict") == {"`gpt/onnxruntime/int8/cpu`": "equivalent"}
+def test_what_a_lower_precision_changed_of_the_model_is_told_beside_its_parent(run, parse):
+    headers, lines = parse(report(run)).table_with("verdict")
+    assert headers == ["variant", "quantised", "perplexity ratio", "KL", "top-1 agreement", "perplexity in batches",
+                       "verdict"]  # fmt: skip
+    assert [line[0] for line in lines] == ["`gpt/onnxruntime/int8/cpu`"]
+    assert lines[0][-1] == "equivalent"
+
+
+def test_the_gates_of_equivalence_are_told_above_the_table(run):
+    gates = (
+        "Equivalent: perplexity within 0.1% and top-1 agreement of 99.9% or more (fp32), "
+        "perplexity within 5.0% and top-1 agreement of 95.0% or more (other precisions)."
+    )
+    assert gates in report(run)
+
+
+def test_what_a_lower_precision_changed_of_size_and_speed_is_told_in_ratios_to_fp32_torch(run, parse):
+    table = next(t for t in parse(report(run)).tables if t[0] == ["variant", "weights", "prefill", "decode"])
+    assert list(column(table, "decode")) == ["`gpt/onnxruntime/int8/cpu`"]
     assert column(table, "decode")["`gpt/onnxruntime/int8/cpu`"].startswith("2.00")
+    assert column(table, "weights")["`gpt/onnxruntime/int8/cpu`"] == "1.0000"
 
 
-def test_a_variant_that_is_not_equivalent_is_marked_so_and_not_recommended(run, parse):
+def test_a_run_of_checkpoints_alone_tells_of_no_change(empty_run, parse):
+    subject = make_subject("gpt/torch/fp32/cpu")
+    empty_run.store.append(make_task("score", subject, quality_fact("perplexity", [230.0, 240.0])))
+    assert "What ONNX and lower precision changed" not in parse(report(empty_run)).headings
+
+
+@pytest.mark.parametrize(("ratio", "agreement"), [(1.06, 0.99), (1.0, 0.94)], ids=["perplexity", "agreement"])
+def test_a_variant_that_is_not_equivalent_is_marked_so_and_not_recommended(run, parse, ratio, agreement):
     subject = make_subject("bert/onnxruntime/int8/cpu", "masked", tokenizer="tokenizer of bert")
-    run.store.append(make_task("score", subject, quality_fact("masked_perplexity", [320.0, 320.0])))
+    beside = [Fact("perplexity_ratio", value=ratio), Fact("top1_agreement", value=agreement)]
+    run.store.append(make_task("score", subject, quality_fact("masked_perplexity", [280.0, 280.0]), *beside))
     run.store.append([*make_task("memory", subject), *make_task("time", subject, round=0)])
     text = report(run)
     assert column(parse(text).table_with("status"), "status")[f"`{subject.variant}`"] == "not equivalent"

@@ -4,15 +4,23 @@ import math
 
 import numpy as np
 import pytest
-from builders import make_row, scored, single, timed
+from builders import answered, make_row, scored, single, timed
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.records.metrics import ACROSS_FAMILIES, BOTH_SIDES
 from harness.selection.comparison import compare
 
 SPEED, QUALITY, SIZE = "decode_tokens_per_second", "bits_per_byte", "weights_bytes"
-PERPLEXITIES = ["perplexity", "masked_perplexity", "span_perplexity"]
+PERPLEXITIES = ["perplexity", "masked_perplexity", "span_perplexity", "pseudo_perplexity", "pseudo_perplexity_by_token",
+                "infilling_perplexity", "batched_perplexity"]  # fmt: skip
+"""Perplexities a token."""
+OF_ITEMS = [*ACROSS_FAMILIES, *BOTH_SIDES]
+ACCURACIES = [metric for metric in OF_ITEMS if "accuracy" in metric]
+BITS = [metric for metric in OF_ITEMS if "bits" in metric]
 NATS = [300.0, 340.0, 280.0, 310.0, 330.0, 290.0, 305.0, 325.0]
+RIGHT = [3.0, 4.0, 2.0, 3.0, 5.0, 1.0, 4.0, 2.0]
+NONE_RIGHT = [0.0] * len(RIGHT)
 
 
 def rows(metric, base, new, **other):
@@ -31,9 +39,16 @@ def test_a_perplexity_is_not_compared_between_tokenizers(metric):
     assert compare(base, new, metric) is None
 
 
-def test_bits_per_byte_are_compared_between_tokenizers():
-    base, new = rows(QUALITY, scored(QUALITY, NATS), scored(QUALITY, NATS), tokenizer="tokenizer-2")
-    assert compare(base, new, QUALITY).ratio.value == 1.0
+@pytest.mark.parametrize("metric", [QUALITY, "word_perplexity", "byte_perplexity"])
+def test_what_is_counted_by_bytes_or_words_is_compared_between_tokenizers(metric):
+    base, new = rows(metric, scored(metric, NATS), scored(metric, NATS), tokenizer="tokenizer-2")
+    assert compare(base, new, metric).ratio.value == 1.0
+
+
+@pytest.mark.parametrize("metric", OF_ITEMS)
+def test_measures_on_the_same_items_are_compared_between_families_and_tokenizers(metric):
+    base, new = rows(metric, answered(metric, RIGHT), answered(metric, RIGHT), family="masked", tokenizer="tokenizer-2")
+    assert compare(base, new, metric).ratio.value == 1.0
 
 
 @pytest.mark.parametrize("metric", PERPLEXITIES)
@@ -43,6 +58,16 @@ def test_perplexities_are_paired_by_document(metric):
     found = compare(base, new, metric)
     for end in (found.ratio.value, found.ratio.low, found.ratio.high):
         assert end == pytest.approx(math.exp(0.1))
+    assert found.better is False
+
+
+@pytest.mark.parametrize(("metric", "gained"), [("word_perplexity", 10 / 50), ("byte_perplexity", 10 / 400)])
+def test_perplexities_of_words_and_bytes_are_paired_by_document(metric, gained):
+    """Ten nats more in each document, of 50 words or 400 bytes."""
+    base, new = rows(metric, scored(metric, NATS), scored(metric, [nats + 10.0 for nats in NATS]))
+    found = compare(base, new, metric)
+    for end in (found.ratio.value, found.ratio.low, found.ratio.high):
+        assert end == pytest.approx(math.exp(gained))
     assert found.better is False
 
 
@@ -67,7 +92,7 @@ def test_one_document_settles_nothing():
 scores = st.lists(st.tuples(st.floats(100, 1000), st.floats(100, 1000)), min_size=3, max_size=12)
 
 
-@pytest.mark.parametrize("metric", [*PERPLEXITIES, QUALITY])
+@pytest.mark.parametrize("metric", [*PERPLEXITIES, QUALITY, "word_perplexity", "byte_perplexity"])
 @given(pairs=scores)
 def test_quality_compared_the_other_way_round_is_the_reciprocal(metric, pairs):
     base, new = rows(metric, *(scored(metric, nats) for nats in zip(*pairs, strict=True)))
@@ -91,6 +116,89 @@ def test_the_interval_of_bits_per_byte_covers_the_ratio_in_95_of_100_corpora(fac
         found = compare(*rows(QUALITY, scored(QUALITY, base.tolist()), scored(QUALITY, new.tolist())), QUALITY)
         covered += found.ratio.low <= factor <= found.ratio.high
     assert covered / 400 == pytest.approx(0.95, abs=0.03)
+
+
+@pytest.mark.parametrize("metric", BITS)
+def test_twice_the_bits_of_items_in_every_document_is_the_ratio_two_without_doubt(metric):
+    base, new = rows(metric, answered(metric, NATS), answered(metric, [2 * each for each in NATS]))
+    found = compare(base, new, metric)
+    for end in (found.ratio.value, found.ratio.low, found.ratio.high):
+        assert end == pytest.approx(2.0)
+    assert found.better is False
+
+
+@pytest.mark.parametrize("metric", ACCURACIES)
+def test_an_accuracy_that_is_higher_in_every_document_is_better(metric):
+    """Documents differ more than the two in any of them: 3 of 10 are right on average, then 5."""
+    base, new = rows(metric, answered(metric, RIGHT), answered(metric, [each + 2 for each in RIGHT]))
+    found = compare(base, new, metric)
+    assert found.ratio.value == pytest.approx(5 / 3)
+    assert found.ratio.low > 1
+    assert found.better is True
+    assert compare(new, base, metric).better is False
+
+
+@pytest.mark.parametrize("metric", ACCURACIES)
+def test_an_accuracy_that_is_higher_here_and_lower_there_settles_nothing(metric):
+    base, new = rows(metric, answered(metric, RIGHT), answered(metric, [x + (-1) ** i for i, x in enumerate(RIGHT)]))
+    found = compare(base, new, metric)
+    assert found.ratio.low < 1 < found.ratio.high
+    assert found.better is None
+
+
+def test_accuracies_are_compared_over_all_items_not_over_the_means_of_documents():
+    """30 of 100 and 1 of 10 are right, then 20 of 100 and 6 of 10."""
+    metric, items = "cloze_accuracy", [100.0, 10.0]
+    base, new = rows(metric, answered(metric, [30.0, 1.0], items), answered(metric, [20.0, 6.0], items))
+    assert compare(base, new, metric).ratio.value == pytest.approx(26 / 31)
+
+
+@pytest.mark.parametrize("metric", ACCURACIES)
+def test_two_accuracies_of_nothing_are_equal(metric):
+    found = compare(*rows(metric, answered(metric, NONE_RIGHT), answered(metric, NONE_RIGHT)), metric)
+    assert (found.ratio.value, found.ratio.low, found.ratio.high) == (1.0, 1.0, 1.0)
+    assert found.better is None
+
+
+def test_an_accuracy_of_something_in_every_document_is_better_than_one_of_nothing():
+    metric = "cloze_accuracy"
+    base, new = rows(metric, answered(metric, NONE_RIGHT), answered(metric, RIGHT))
+    there, back = compare(base, new, metric), compare(new, base, metric)
+    assert (there.ratio.value, there.better) == (math.inf, True)
+    assert (back.ratio.value, back.better) == (0.0, False)
+
+
+def test_one_right_answer_in_one_document_is_not_told_from_none():
+    metric = "cloze_accuracy"
+    base, new = rows(metric, answered(metric, NONE_RIGHT), answered(metric, [1.0, *NONE_RIGHT[1:]]))
+    there, back = compare(base, new, metric), compare(new, base, metric)
+    assert (there.ratio.value, there.ratio.low, there.ratio.high) == (math.inf, 0.0, math.inf)
+    assert (back.ratio.value, back.ratio.low, back.ratio.high) == (0.0, 0.0, math.inf)
+    assert (there.better, back.better) == (None, None)
+
+
+@pytest.mark.parametrize(("before", "after", "ratio"), [(0.0, 5.0, math.inf), (5.0, 0.0, 0.0), (0.0, 0.0, 1.0)])
+def test_one_document_settles_nothing_about_an_accuracy_of_nothing(before, after, ratio):
+    metric = "cloze_accuracy"
+    found = compare(*rows(metric, answered(metric, [before]), answered(metric, [after])), metric)
+    assert (found.ratio.value, found.ratio.low, found.ratio.high, found.better) == (ratio, None, None, None)
+
+
+answers = st.lists(st.tuples(st.integers(0, 10), st.integers(0, 10)), min_size=2, max_size=12)
+
+
+@pytest.mark.parametrize("metric", OF_ITEMS)
+@given(pairs=answers)
+def test_measures_of_items_compared_the_other_way_round_say_the_opposite(metric, pairs):
+    base, new = rows(metric, *(answered(metric, [float(x) for x in each]) for each in zip(*pairs, strict=True)))
+    there, back = compare(base, new, metric), compare(new, base, metric)
+    assert back.better is (None if there.better is None else not there.better)
+    if 0 < there.ratio.value < math.inf:
+        assert back.ratio.value == pytest.approx(1 / there.ratio.value)
+        assert (back.ratio.low, back.ratio.high) == (
+            pytest.approx(1 / there.ratio.high),
+            pytest.approx(1 / there.ratio.low),
+        )
 
 
 def test_timings_are_paired_by_round():

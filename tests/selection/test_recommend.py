@@ -64,11 +64,24 @@ def test_a_variant_that_does_not_qualify_is_excluded_with_the_reason(variant, ba
     assert found.excluded["bad/torch/fp32/cpu"].startswith(reason)
 
 
-def test_a_variant_that_is_not_equivalent_to_its_parent_is_excluded(variant):
-    rows = [variant("mini", speed=10), variant("mini/onnxruntime/int8/cpu", speed=100, loss=1.1)]
+@pytest.mark.parametrize(
+    ("off", "reason"),
+    [
+        ({"ratio": 1.1, "agreement": 0.99}, "its perplexity is +10.00% against fp32 torch"),
+        ({"ratio": 1.01, "agreement": 0.9}, "its likeliest token is that of fp32 torch in 90.00% of cases"),
+    ],
+    ids=["perplexity", "agreement"],
+)
+def test_a_variant_that_is_not_equivalent_to_its_parent_is_excluded(variant, off, reason):
+    rows = [variant("mini", speed=10), variant("mini/onnxruntime/int8/cpu", speed=100, **off)]
     found = recommend(rows, use_case())
     assert found.chosen.variant == "mini/torch/fp32/cpu"
-    assert "against fp32 torch" in found.excluded["mini/onnxruntime/int8/cpu"]
+    assert found.excluded["mini/onnxruntime/int8/cpu"].startswith(reason)
+
+
+def test_a_variant_that_is_equivalent_to_its_parent_is_considered(variant):
+    rows = [variant("mini", speed=10), variant("mini/onnxruntime/int8/cpu", speed=100, ratio=1.04, agreement=0.96)]
+    assert recommend(rows, use_case()).chosen.variant == "mini/onnxruntime/int8/cpu"
 
 
 @pytest.mark.parametrize(
@@ -161,6 +174,13 @@ def test_perplexities_of_different_tokenizers_rank_nobody(variant):
 def test_bits_per_byte_rank_models_of_different_tokenizers(variant):
     rows = [variant("a", loss=1.0), variant("b", loss=1.2, tokenizer="tokenizer-2")]
     assert recommend(rows, use_case(QUALITY)).chosen.subject.candidate == "a"
+
+
+def test_measures_on_the_same_items_rank_models_of_different_families_and_tokenizers(variant):
+    rows = [variant("gpt", right=3), variant("bert", right=5, family="masked", tokenizer="tokenizer-2")]
+    found = recommend(rows, use_case("cloze_accuracy", families=("causal", "masked")))
+    assert found.chosen.subject.candidate == "bert"
+    assert names(row for row, _ in found.rivals) == ["gpt"]
 
 
 def test_perplexities_of_one_tokenizer_are_ranked_beside_an_excluded_one_of_another(variant):

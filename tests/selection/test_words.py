@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from builders import make_row, timed
+from builders import answered, make_row, timed
 
+from harness.records.metrics import METRICS
 from harness.selection.recommend import UseCase, recommend
 from harness.selection.words import paragraph, paragraphs
 
@@ -24,6 +25,26 @@ def test_bits_per_byte_do_not_repeat_their_unit(variant):
     text = words([variant("bad", loss=1.2), variant("good")], QUALITY)
     assert "It has the lowest bits per byte of all that qualify: 1.118 [" in text
     assert "bits/byte" not in text
+
+
+@pytest.mark.parametrize("metric", ["continuation_bits_per_byte", "cloze_bits_per_char"])
+def test_bits_of_items_do_not_repeat_their_unit(metric):
+    rows = [
+        make_row(f"{name}/torch/fp32/cpu", {metric: answered(metric, [bits] * 4)})
+        for name, bits in (("a", 20.0), ("b", 30.0))
+    ]
+    assert f"It has the lowest {METRICS[metric].title} of all that qualify: 2.000. Next" in words(rows, metric)
+
+
+def test_an_accuracy_is_shown_in_per_cent(variant):
+    text = words([variant("bad", right=2), variant("good", right=4)], "cloze_accuracy")
+    assert "It has the highest cloze accuracy of all that qualify: 40.0% [30.0%, 51.0%]." in text
+    assert "with 20.0% [12.7%, 30.0%] (the choice is at 2 times that" in text
+
+
+def test_an_advantage_over_an_accuracy_of_nothing_has_no_ratio(variant):
+    text = words([variant("bad", right=0), variant("good", right=4)], "cloze_accuracy")
+    assert "Next is `bad/torch/fp32/cpu` with 0.0% [0.0%, 4.6%] (there is no ratio to zero)." in text
 
 
 def test_a_metric_that_should_be_small_has_its_lowest_value_praised(variant):
@@ -80,6 +101,17 @@ def test_a_choice_that_is_best_at_everything_gives_nothing_up(variant):
     text = words(rows, SPEED)
     assert "Nothing measured is given up for it." in text
     assert "Given up" not in text
+
+
+def test_quality_that_compares_across_families_is_told_where_it_is_given_up(variant):
+    rows = [
+        variant("small", right=2, memory=1e8),
+        variant("bert", right=4, memory=2e8, family="masked", tokenizer="tokenizer-2"),
+    ]
+    case = UseCase("Smallest memory", ("causal", "masked"), MEMORY)
+    text = paragraph(recommend(rows, case), rows)
+    given_up = text.partition("Given up: ")[2]
+    assert given_up == "cloze accuracy (20.0% [12.7%, 30.0%] against 40.0% [30.0%, 51.0%] of `bert/torch/fp32/cpu`)."
 
 
 def test_nothing_is_given_up_to_a_variant_that_was_excluded(variant):

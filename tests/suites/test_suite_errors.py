@@ -24,6 +24,7 @@ def test_a_mistyped_key_that_is_needed_suggests_the_nearest(refusal):
     ("text", "problem"),
     [
         ("[evaluation]\nblok_size = 64", "unknown key 'evaluation.blok_size' (did you mean 'block_size'?)"),
+        ("[items]\nclose = 64", "unknown key 'items.close' (did you mean 'clozes'?)"),
         ("[timing]\nprompt_token = 64", "unknown key 'timing.prompt_token' (did you mean 'prompt_tokens'?)"),
         ("[deadlines]\ntimes = 64", "unknown key 'deadlines.times' (did you mean 'time'?)"),
         ("[generation]\npromt = 'x'", "unknown key 'generation.promt' (did you mean 'prompt'?)"),
@@ -60,6 +61,15 @@ def test_an_unknown_key_of_an_own_candidate_suggests_the_nearest(refusal, inner,
         ("evaluation = 3", "evaluation", "3"),
         ("[evaluation]\nsplit = 'train'", "evaluation.split", "'train'"),
         ("[evaluation]\nmask_share = 1.5", "evaluation.mask_share", "1.5"),
+        ("[evaluation]\nprotocol = 'strided'", "evaluation.protocol", "'strided'"),
+        ("[evaluation]\nblock_size = -1", "evaluation.block_size", "-1"),
+        ("[evaluation]\nstride = -1", "evaluation.stride", "-1"),
+        ("[evaluation]\nbatch_size = 0", "evaluation.batch_size", "0"),
+        ("[items]\nclozes = -1", "items.clozes", "-1"),
+        ("[items]\ncontext_words = 0", "items.context_words", "0"),
+        ("[items]\ncontinuation_words = 0", "items.continuation_words", "0"),
+        ("[items]\nright_words = 0", "items.right_words", "0"),
+        ("[items]\nblimp = true", "items.blimp", "True"),
         ("[timing]\nreading_seconds = nan", "timing.reading_seconds", "nan"),
         ("device = 'tpu'", "device", "'tpu'"),
     ],
@@ -68,6 +78,18 @@ def test_a_wrong_value_names_its_key_and_what_was_got(refusal, text, key, got):
     message = refusal(text)
     assert message.startswith(f"{key}: input should be ")
     assert message.endswith(f", got {got}")
+
+
+@pytest.mark.parametrize("size", [1, 7])
+def test_a_window_of_a_few_tokens_is_refused(refusal, size):
+    assert refusal(f"[evaluation]\nblock_size = {size}") == (
+        "evaluation.block_size: expected 8 tokens or more, or 0 for the model's longest input"
+    )
+
+
+def test_a_stride_that_would_leave_tokens_between_windows_is_refused(refusal):
+    text = "[evaluation]\nprotocol = 'sliding'\nblock_size = 64\nstride = 65"
+    assert refusal(text) == "evaluation: stride 65 is longer than block_size 64"
 
 
 @pytest.mark.parametrize("key", ["candidates", "variants"])
