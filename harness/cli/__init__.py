@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from harness.cli import generate, list_, report, run
+from harness.cli import generate, list_, report, run, verify
 from harness.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, HarnessError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("report")(report.report)
 app.command("generate")(generate.generate)
+app.command("verify")(verify.verify)
 app.add_typer(list_.app, name="list")
 
 
