@@ -19,6 +19,14 @@ threads = 1
 [evaluation]
 block_size = 32
 
+[items]
+continuations = 8
+clozes = 10
+choices = 8
+context_words = 8
+continuation_words = 3
+right_words = 4
+
 [timing]
 prompt_tokens = 16
 new_tokens = 8

@@ -13,11 +13,15 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.records.metrics import METRICS as KNOWN
 from harness.records.run_folder import RunFolder, find_runs
 
 pytestmark = pytest.mark.slow
 
 METRICS = {
+    "continuation_bits_per_byte",
+    "cloze_accuracy",
+    "forced_choice_accuracy",
     "parameters",
     "weights_bytes",
     "prefill_tokens_per_second",
@@ -55,7 +59,9 @@ def test_a_run_measures_every_variant(first_run):
     assert set(rows["tiny-gpt2/onnxruntime/int8/cpu"]["metrics"]) >= METRICS | {"perplexity", "bits_per_byte"}
     assert set(rows["tiny-t5/torch/fp32/cpu"]["metrics"]) >= METRICS | {"span_perplexity"}
     assert "bits_per_byte" not in rows["tiny-t5/torch/fp32/cpu"]["metrics"]
-    assert all(m["value"] > 0 for row in rows.values() for n, m in row["metrics"].items() if n != "quantised_share")
+    quality = {"quantised_share"} | {name for name, metric in KNOWN.items() if metric.measure == "quality"}
+    assert all(m["value"] > 0 for row in rows.values() for n, m in row["metrics"].items() if n not in quality)
+    assert 0.9 < rows["tiny-gpt2/onnxruntime/int8/cpu"]["metrics"]["perplexity_ratio"]["value"] < 1.1
 
 
 def test_its_report_recommends_and_tells_how_to_repeat_it(first_run, workplace: Path):
