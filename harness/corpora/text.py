@@ -93,6 +93,10 @@ def _json_lines(file: Path) -> list[Document]:
             raise HarnessError(f"{file}, line {number}: not JSON ({error})") from error
         if not isinstance(row, dict) or not isinstance(row.get("text"), str):
             raise HarnessError(f"{file}, line {number}: expected an object with the key 'text'")
+        try:
+            row["text"].encode("utf-8")  # JSON can spell half a surrogate pair, which no tokenizer takes
+        except UnicodeEncodeError as error:
+            raise HarnessError(f"{file}, line {number}: half a surrogate pair at character {error.start}") from error
         documents.append(Document(f"{file.name}#{number}", row["text"]))
     return documents
 

@@ -126,3 +126,10 @@ def test_an_excerpt_is_whole_words_from_the_middle():
 def test_an_excerpt_of_a_short_document_is_the_document():
     document = Document("short", "a few words")
     assert excerpt(document, 100) is document
+
+
+def test_half_a_surrogate_pair_in_a_json_line_is_refused_by_file_and_line(tmp_path: Path):
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"text": "a road"}\n{"text": "road\\ud800"}\n{"text": "a town"}\n', encoding="utf-8")
+    with pytest.raises(HarnessError, match=r"a\.jsonl, line 2: half a surrogate pair at character 4"):
+        load_corpus(f"text:{file}")
