@@ -27,7 +27,7 @@ def verify(
     """Replay reference numbers and say which hold.
 
     What cannot be had from here, such as models of the hub without a network, is marked as not run. Exit code 4 when a
-    number differs.
+    number differs or fails.
     """
     from harness.execution.environment import worker_environment
     from harness.records.environment import available_cores
@@ -51,9 +51,9 @@ def verify(
         typer.echo(json.dumps([_as_dict(finding) for finding in findings], indent=2))
     else:
         typer.echo(_table(findings))
-    differing = sum(finding.status == "differs" for finding in findings)
-    if differing:
-        print(f"harness: {differing} numbers differ from their reference", file=sys.stderr)
+    wrong = sum(finding.status in ("differs", "failed") for finding in findings)
+    if wrong:
+        print(f"harness: {wrong} numbers differ from their reference, or failed", file=sys.stderr)
         raise typer.Exit(EXIT_TASKS_FAILED)
 
 
@@ -72,7 +72,7 @@ def _table(findings: list) -> str:  # type: ignore[type-arg]
             finding.reference.name,
             finding.measure or "–",
             finding.reference.measured_by,
-            "–" if finding.expected is None else f"{finding.expected:g}",
+            "–" if finding.expected is None else f"{finding.expected:.8g}",
             "–" if finding.measured is None else f"{finding.measured:.8g}",
             _difference(finding.expected, finding.measured),
             finding.status + (f": {finding.reason}" if finding.reason else ""),

@@ -13,10 +13,10 @@ seq2seq     at decoder positions, given source and decoder ids   prefill (source
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from harness.candidates.checkpoint import Checkpoint
 
 Ids = NDArray[np.int64]
 Logits = NDArray[np.float32]
+
+_COUNTED_FROM_PADDING = ("roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "camembert", "longformer",
+                         "mpnet", "data2vec-text")  # fmt: skip
 
 CHUNK = 1024
 """Causal rows longer than this are scored in chunks through the KV cache, as servers prefill: neither the logits nor
@@ -45,9 +48,23 @@ class SessionFacts:
     """The longest input, in tokens; None where the architecture sets no limit."""
 
 
+def longest_input(configuration: Mapping[str, Any], family: str) -> int | None:
+    """Tokens that fit into a model, from its configuration; None where the architecture sets no limit (T5).
+
+    RoBERTa and its kin count positions from behind their padding token on, so the first ones are never used.
+    """
+    if family == "seq2seq":
+        return None
+    positions = configuration.get("n_positions") or configuration.get("max_position_embeddings")
+    if positions and configuration.get("model_type") in _COUNTED_FROM_PADDING:
+        positions -= configuration.get("pad_token_id", 1) + 1
+    return positions
+
+
 @runtime_checkable
 class Session(Protocol):
-    """A variant loaded in memory, ready to score or generate. Batches have no padding: rows are of one length."""
+    """A variant loaded in memory, ready to score or generate. Rows of a batch are of one length; nothing marks padding,
+    so only rows that are read from left to right may be filled up at their end."""
 
     @property
     def facts(self) -> SessionFacts:

@@ -13,7 +13,7 @@ import onnxruntime as ort
 from harness.candidates.artefacts import ArtefactStore
 from harness.candidates.checkpoint import Checkpoint
 from harness.engines import export
-from harness.engines.base import CHUNK, Ids, Logits, Session, SessionFacts
+from harness.engines.base import CHUNK, Ids, Logits, Session, SessionFacts, longest_input
 from harness.errors import HarnessError
 from harness.records.environment import isa_flags
 
@@ -44,14 +44,13 @@ class _OnnxSession:
         files = [folder / name for name in export.FILES[family]]
         self._graphs = [_load(file, threads) for file in files]
         stored = [*files, *folder.glob("*.onnx_data")]
-        positions = self._config.get("n_positions") or self._config.get("max_position_embeddings")
         self._facts = SessionFacts(
             family=family,
             vocabulary_size=self._config["vocab_size"],
             weights_bytes=sum(file.stat().st_size for file in stored),
             quantised_share=_quantised_share(folder),
             device="cpu",
-            positions=positions if family != "seq2seq" else None,
+            positions=longest_input(self._config, family),
         )
 
     @property

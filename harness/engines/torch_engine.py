@@ -13,7 +13,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from harness.candidates.artefacts import ArtefactStore
 from harness.candidates.checkpoint import Checkpoint, load_model
-from harness.engines.base import CHUNK, Ids, Logits, Session, SessionFacts
+from harness.engines.base import CHUNK, Ids, Logits, Session, SessionFacts, longest_input
 from harness.errors import UnavailableError
 from harness.records.environment import installed_version
 from harness.records.hashing import code_digest
@@ -65,9 +65,11 @@ class TorchSession:
         self._cache: Any = None
         self._encoded: Any = None
         self._read: torch.Tensor | None = None
-        model.get_output_embeddings().register_forward_pre_hook(self._only_read)
+        head = model.get_output_embeddings()
+        if head is not None:
+            head.register_forward_pre_hook(self._only_read)
         config = model.config
-        positions = getattr(config, "max_position_embeddings", None) if family != "seq2seq" else None
+        positions = longest_input(config.to_dict(), family)
         self._facts = SessionFacts(family, config.vocab_size, weights_bytes, 0.0, "cpu", positions)
 
     @property
@@ -105,6 +107,8 @@ class TorchSession:
         finally:
             self._read = None
         self._cache = output.past_key_values if cached else None
+        if output.logits.dim() == 3:  # a head that is not a module of its own, as MobileBERT's
+            return _as_numpy(output.logits.flatten(0, 1)[torch.from_numpy(read)])
         return _as_numpy(output.logits)
 
     def _only_read(self, _: torch.nn.Module, hidden: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:

@@ -29,7 +29,7 @@ from harness.quality.measures import family_of, text_facts
 from harness.quality.questions import Questions
 from harness.quality.windows import score_windows
 
-Status = Literal["agrees", "differs", "not run"]
+Status = Literal["agrees", "differs", "not run", "failed"]
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,14 @@ def references(file: Path | None = None) -> list[Reference]:
 
 
 def verify(reference: Reference, sources: Sources) -> list[Finding]:
-    """Measure a reference again. What cannot be had here is *not run*, with the reason."""
+    """Measure a reference again. What cannot be had here is *not run*, with the reason; what can be had but not be
+    measured has *failed*."""
     try:
         return list(_KINDS[reference.kind](reference, sources))
     except UnavailableError as error:
         return [Finding(reference, "", None, None, "not run", str(error))]
+    except HarnessError as error:
+        return [Finding(reference, "", None, None, "failed", str(error))]
 
 
 def _corpus(reference: Reference, sources: Sources) -> Iterator[Finding]:

@@ -18,8 +18,10 @@ from harness.quality.protocols import block_windows, half_windows, rolling_windo
 from harness.quality.text import Stream, stream
 from harness.quality.windows import Window
 
-_SPACE_MARKS = ("Ġ", "Ċ", "ĉ", "▁", " ")
-"""How byte-level BPE writes space, newline and tab, and SentencePiece a space."""
+_PART_OF_A_LETTER = "\N{REPLACEMENT CHARACTER}"
+"""What a byte-level token decodes to that begins or ends within a character; such characters are mostly letters."""
+_PART_OF_A_MARK = "âĢ"
+"""Bytes E2 80 in byte-level BPE, with which curly quotes, dashes and dots begin (U+2000 to U+203F)."""
 
 
 class Causal:
@@ -32,6 +34,7 @@ class Causal:
 
     def __init__(self, tokenizer: Any, facts: SessionFacts) -> None:
         self._tokenizer, self._facts = tokenizer, facts
+        self.closing: int | None = None
         self.unknown: int | None = tokenizer.unk_token_id
         own = list(tokenizer("")["input_ids"])[:1]
         bos = tokenizer.bos_token_id
@@ -90,6 +93,8 @@ class Causal:
         """See :class:`harness.quality.family.Family`."""
         parts = passage(self._tokenizer, before, after, "", document)
         context = np.concatenate([self._front, parts.left.ids])
+        if not len(context):
+            raise HarnessError(f"the tokenizer leaves no token of context before '{after.strip()}'")
         ids = np.concatenate([context, parts.middle.ids[:-1]])
         positions = np.arange(len(parts.middle.ids))
         return [parts.middle.window(ids, len(context) - 1 + positions, positions, item)]
@@ -126,13 +131,19 @@ class Causal:
 def _begins_word(tokenizer: Any, size: int) -> Flags:
     """Which tokens [size] cannot continue a word of letters: they begin with a space, a mark or a digit, or, in a
     WordPiece vocabulary, without ``##``. Special tokens count as well."""
-    names: list[str] = tokenizer.convert_ids_to_tokens(list(range(min(size, len(tokenizer)))))
+    known = tokenizer.convert_ids_to_tokens(list(range(min(size, len(tokenizer)))))
+    names: list[str] = [name or "" for name in known]
+    byte_level = any(name.startswith("Ġ") for name in names)
     wordpiece = any(name.startswith("##") for name in names)
     special = set(tokenizer.all_special_tokens)
     flags = np.zeros(size, dtype=np.bool_)
     for index, name in enumerate(names):
         if wordpiece:
             flags[index] = not name.startswith("##")
+        elif name in special:
+            flags[index] = True
         else:
-            flags[index] = not name or name in special or name.startswith(_SPACE_MARKS) or not name[0].isalpha()
+            text = tokenizer.convert_tokens_to_string([name]) if byte_level else name.replace("▁", " ")
+            part = text[:1] == _PART_OF_A_LETTER and not name.startswith(_PART_OF_A_MARK)
+            flags[index] = not (part or text[:1].isalpha())
     return flags

@@ -64,7 +64,9 @@ class Family(Protocol):
     """A family's way of being asked. Every method gives the windows of one item; the sum of their NLL is the item's."""
 
     boundary: Flags | None
-    """Tokens that begin a new word, where the end of a word is a prediction of its own."""
+    """Tokens [vocabulary] that begin a new word, where the end of a word is a prediction of its own."""
+    closing: int | None
+    """The token that ends an infilled word."""
     unknown: int | None
     """The token that stands for what the vocabulary cannot spell: predicting it predicts no word."""
 
@@ -92,10 +94,11 @@ class Passage:
 
 def passage(tokenizer: Any, before: str, content: str, after: str, document: int) -> Passage:
     """Tokenise a text as a whole and split it by where its parts end. A token across a border belongs to the content,
-    so that the content is never cut short. Spans are those in the whole text."""
+    and so do all pieces of its last character, so that the content is never cut short. Spans are those in the whole
+    text."""
     whole = stream(tokenizer, [Document("item", before + content + after)], document)
     start, stop = len(before.encode("utf-8")), len((before + content).encode("utf-8"))
-    left, right = whole.ends <= start, whole.starts >= stop
+    left, right = whole.ends <= start, (whole.starts >= stop) & (whole.ends > stop)
     parts = [
         Stream(whole.ids[mine], whole.documents[mine], whole.starts[mine], whole.ends[mine])
         for mine in (left, ~left & ~right, right)

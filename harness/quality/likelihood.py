@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ Flags = NDArray[np.bool_]
 
 BOUNDARY = -1
 """The target that stands for "the word ends here": any token that begins another word."""
+_NO_BOUNDARY = "a target of BOUNDARY needs the tokens that it stands for"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,10 @@ class ScoredTokens:
         """UTF-8 bytes that each token covers."""
         return self.ends - self.starts
 
+    def only(self, mine: Flags) -> ScoredTokens:
+        """Some of the tokens, marked [n]."""
+        return ScoredTokens(**{field.name: getattr(self, field.name)[mine] for field in fields(self)})
+
     def checked(self, documents: Sequence[Document]) -> ScoredTokens:
         """Itself. Raises HarnessError where nothing was scored, and where a likelihood is infinite or not a number,
         naming the document."""
@@ -55,6 +60,14 @@ class ScoredTokens:
                 f"document '{name}': {int(broken.sum())} tokens have a likelihood that is not a finite number"
             )
         return self
+
+
+def joined(parts: Sequence[ScoredTokens]) -> ScoredTokens:
+    """Parts one after another. Raises HarnessError where there are none."""
+    if not parts:
+        raise HarnessError("there is no token to score")
+    names = [field.name for field in fields(ScoredTokens)]
+    return ScoredTokens(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
 def token_nll(logits: Logits, targets: Ints, boundary: Flags | None = None) -> tuple[Floats, Floats]:
@@ -70,7 +83,9 @@ def token_nll(logits: Logits, targets: Ints, boundary: Flags | None = None) -> t
     peaks = (wide == peak).sum(dim=-1)
     top1 = (chosen == peak[:, 0]) / peaks
     ends = wanted == BOUNDARY
-    if boundary is not None and bool(ends.any()):
+    if bool(ends.any()):
+        if boundary is None:
+            raise ValueError(_NO_BOUNDARY)
         beginnings = wide[ends][:, torch.from_numpy(boundary)]
         chosen[ends] = torch.logsumexp(beginnings, dim=-1)
         top1[ends] = (beginnings == peak[ends]).sum(dim=-1) / peaks[ends]
@@ -89,15 +104,31 @@ def divergence(parent: Logits, variant: Logits) -> tuple[Floats, Floats]:
     return kl.numpy(), agrees.double().numpy()
 
 
-def unigram(tokens: ScoredTokens, counts: Ints, boundary: Flags | None = None) -> ScoredTokens:
-    """The same tokens under word frequencies: ``counts`` [vocabulary], one added to each."""
+def unigram(
+    tokens: ScoredTokens, counts: Ints, boundary: Flags | None = None, given: int | None = None
+) -> ScoredTokens:
+    """The same tokens under word frequencies: ``counts`` [vocabulary], one added to each.
+
+    A target that is ``given`` costs nothing: the sentinel that closes an infilled word never occurs in text, so its
+    frequency says nothing, and the floor is told where words end.
+    """
     frequencies = (counts + 1.0) / (counts + 1.0).sum()
     probabilities = frequencies[tokens.targets]
     likeliest = counts == counts.max()
     top1 = likeliest[tokens.targets] / likeliest.sum()
-    if boundary is not None:
-        marks = boundary[: len(counts)]
-        ends = tokens.targets == BOUNDARY
-        probabilities[ends] = frequencies[marks].sum()
-        top1[ends] = (likeliest & marks).sum() / likeliest.sum()
+    ends = tokens.targets == BOUNDARY
+    if ends.any():
+        if boundary is None:
+            raise ValueError(_NO_BOUNDARY)
+        probabilities[ends] = frequencies[boundary].sum()
+        top1[ends] = (likeliest & boundary).sum() / likeliest.sum()
+    if given is not None:
+        probabilities[tokens.targets == given] = 1.0
+        top1[tokens.targets == given] = 1.0
     return replace(tokens, nll=-np.log(probabilities), top1=top1)
+
+
+def resized(counts: Ints, size: int) -> Ints:
+    """Counts of a tokenizer's entries for a model of another vocabulary: zeros added, or entries that it cannot
+    predict left out."""
+    return np.pad(counts[:size], (0, max(0, size - len(counts))))

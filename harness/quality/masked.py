@@ -25,6 +25,7 @@ class Masked:
 
     def __init__(self, tokenizer: Any, facts: SessionFacts) -> None:
         self._tokenizer, self._facts = tokenizer, facts
+        self.closing: int | None = None
         self.unknown: int | None = tokenizer.unk_token_id
         self._cls, self._sep, self._mask = need_tokens(tokenizer, ("cls", "sep", "mask"), "a masked model")
 

@@ -11,7 +11,7 @@ from harness.corpora.corpus import Document
 from harness.engines.base import Session, SessionFacts
 from harness.quality.causal import Causal
 from harness.quality.family import Family, Scoring, TextWindows
-from harness.quality.likelihood import Ints, ScoredTokens, unigram
+from harness.quality.likelihood import Ints, ScoredTokens, resized, unigram
 from harness.quality.masked import Masked
 from harness.quality.parent import parent_facts
 from harness.quality.seq2seq import Seq2Seq
@@ -55,7 +55,7 @@ def measure_text(
     else:
         tokens, theirs, divergence = score_beside_parent(session, parent, text.windows, rows)
         beside = parent_facts(tokens.checked(documents), theirs.checked(documents), divergence, text.protocol)
-    baseline = unigram(tokens, counts)
+    baseline = unigram(tokens, resized(counts, session.facts.vocabulary_size))
     baseline = replace(baseline, nll=baseline.nll - math.log(text.content_share))
     facts = []
     for prefix, scored in (("", tokens), ("unigram_", baseline)):
@@ -73,7 +73,8 @@ def text_facts(
     family: str, tokens: ScoredTokens, documents: Sequence[Document], text: TextWindows, prefix: str = ""
 ) -> list[Fact]:
     """The perplexity of the family, exp(sum of NLL / tokens); for causal models also a word and a byte, and bits per
-    byte, sum of NLL / (ln 2 * UTF-8 bytes). Masked and seq2seq scores do not add up to a text's likelihood.
+    byte, sum of NLL / (ln 2 * UTF-8 bytes). Masked and seq2seq scores do not add up to a text's likelihood. Where words
+    are as long as documents, as in Chinese, exp of their NLL overflows, and there is no word perplexity.
 
     All with 95 % intervals, clustered by document.
     """
@@ -86,7 +87,10 @@ def text_facts(
         estimates[f"{prefix}bits_per_byte"] = per_byte
         if not prefix:
             estimates["byte_perplexity"] = exponential(clustered_ratio(nats, [each.bytes for each in sums]))
-            estimates["word_perplexity"] = exponential(clustered_ratio(nats, [each.words for each in sums]))
+            words = [each.words for each in sums]
+            per_word = exponential(clustered_ratio(nats, words)) if any(words) else None
+            if per_word is not None and math.inf not in (per_word.value, per_word.high):
+                estimates["word_perplexity"] = per_word
     protocol = {**text.protocol, "tokens_scored": len(tokens.nll)}
     return [
         Fact(

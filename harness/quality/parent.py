@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def parent_facts(
     about = {**protocol, "parent": "torch/fp32", "tokens_scored": len(variant.nll)}
     estimates = {
         "perplexity_ratio": exponential(paired_ratio_difference(theirs, tokens, mine, tokens)),
-        "kl_divergence": clustered_ratio(kl, tokens),
+        "kl_divergence": _not_negative(clustered_ratio(kl, tokens)),
         "top1_agreement": clustered_share(agrees, tokens),
     }
     for name, share in _QUANTILES.items():
@@ -52,3 +53,7 @@ def parent_facts(
         )
         for metric, estimate in estimates.items()
     ]
+
+
+def _not_negative(estimate: Estimate) -> Estimate:
+    return estimate if estimate.low is None else replace(estimate, low=max(estimate.low, 0.0))

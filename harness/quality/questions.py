@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,17 @@ from harness.errors import HarnessError
 from harness.items.items import Choice, Cloze, Continuation
 from harness.items.questionnaire import Questionnaire
 from harness.quality.family import Family
-from harness.quality.likelihood import Floats, Ints, ScoredTokens, unigram
+from harness.quality.likelihood import Floats, Ints, ScoredTokens, joined, resized, unigram
 from harness.quality.masked import Masked
-from harness.quality.windows import Window, score_windows
+from harness.quality.windows import ROWS, Window, score_windows
 from harness.records.record import Fact
 from harness.stats.intervals import Estimate, clustered_ratio, clustered_share, exponential
 
 TIE = 1e-6
 """Sentences whose log-likelihoods differ by no more nats than this are equally likely: rounding alone differs so."""
+
+GROUP = 8192
+"""Windows that are laid out at once."""
 
 Ask = Callable[[str, int, int], list[Window]]
 """From a text, its document and its item to its windows."""
@@ -58,7 +61,9 @@ class Questions:
     """Asks one session. ``names`` are the clusters that items come from, for errors."""
 
     def __init__(self, session: Session, family: Family, names: Sequence[Document], counts: Ints) -> None:
-        self._session, self._family, self._names, self._counts = session, family, names, counts
+        self._session, self._family, self._names = session, family, names
+        self._counts = resized(counts, session.facts.vocabulary_size)
+        self._rows = 1 if session.facts.quantised_share > 0 else ROWS
 
     def continuations(self, items: Sequence[Continuation]) -> list[Fact]:
         """``continuation_bits_per_byte``: sum of NLL / (ln 2 * UTF-8 bytes of the continuations)."""
@@ -109,7 +114,7 @@ class Questions:
         """The same, and from the good sentences alone the perplexity of whole sentences: exp(-sum of PLL / tokens) of
         masked models, with the rest of a word masked and with each token masked alone; of seq2seq models, of words
         infilled one by one. A causal model's perplexity is that of the text."""
-        windows = self._sentences(items, self._family.sentence)
+        windows = list(self._sentences(items, self._family.sentence))
         tokens = self._score(windows)
         facts = self._chosen(tokens, items, "forced_choice_accuracy")
         if isinstance(self._family, Masked):
@@ -142,20 +147,34 @@ class Questions:
             nll[new] = self._score([[alone[i] for i in new]]).nll
         return replace(tokens, nll=nll)
 
-    def _sentences(self, items: Sequence[Choice], ask: Ask) -> list[list[Window]]:
+    def _sentences(self, items: Sequence[Choice], ask: Ask) -> Iterator[list[Window]]:
         """Two sentences an item, the good one first."""
-        return [
-            ask(text, item.document, 2 * i + j)
-            for i, item in enumerate(items)
-            for j, text in enumerate((item.good, item.bad))
-        ]
+        for i, item in enumerate(items):
+            for j, text in enumerate((item.good, item.bad)):
+                yield ask(text, item.document, 2 * i + j)
 
-    def _score(self, windows: Sequence[Sequence[Window]]) -> ScoredTokens:
-        flat = [window for each in windows for window in each]
+    def _score(self, asked: Iterable[Sequence[Window]]) -> ScoredTokens:
+        """Score windows in groups: all of BLiMP's would not fit in memory for a masked model."""
+        parts: list[ScoredTokens] = []
+        group: list[Window] = []
+        for windows in asked:
+            group += windows
+            if len(group) >= GROUP:
+                parts.append(self._score_group(group))
+                group = []
+        if group:
+            parts.append(self._score_group(group))
+        return joined(parts)
+
+    def _score_group(self, windows: Sequence[Window]) -> ScoredTokens:
         try:
-            tokens = score_windows(self._session, flat, boundary=self._family.boundary).checked(self._names)
+            tokens = score_windows(self._session, windows, self._rows, self._family.boundary).checked(self._names)
         except HarnessError as error:
-            raise HarnessError(f"items: {error}; 'items.context_words' makes them shorter") from error
+            raise HarnessError(f"items: {error}") from error
+        return self._known(tokens)
+
+    def _known(self, tokens: ScoredTokens) -> ScoredTokens:
+        """Tokens for the unknown count as not predicted."""
         return replace(tokens, top1=np.where(tokens.targets == self._family.unknown, 0.0, tokens.top1))
 
     def _facts(
@@ -163,7 +182,7 @@ class Questions:
     ) -> list[Fact]:
         owners = np.asarray([item.document for item in items])
         unknown = int((tokens.targets == self._family.unknown).sum())
-        floor = unigram(tokens, self._counts, self._family.boundary)
+        floor = self._known(unigram(tokens, self._counts, self._family.boundary, self._family.closing))
         facts = []
         for prefix, scored in (("", tokens), ("unigram_", floor)):
             for metric, (total_name, totals, weight_name, weights) in measure(scored).items():
@@ -177,7 +196,12 @@ class Questions:
                 ]
                 interval = clustered_share if total_name == "correct" else clustered_ratio
                 estimate = interval([s[total_name] for s in samples], [s[weight_name] for s in samples])
-                about = {"items": len(items), "clusters": len(samples), "unknown_tokens": unknown}
+                about = {
+                    "items": len(items),
+                    "clusters": len(samples),
+                    "batch_size": self._rows,
+                    "unknown_tokens": unknown,
+                }
                 facts.append(_fact(f"{prefix}{metric}", estimate, samples, about))
         return facts
 
@@ -185,6 +209,8 @@ class Questions:
 def _by_item(tokens: ScoredTokens, count: int) -> tuple[Floats, Floats]:
     """NLL of each item, and whether all of it was likeliest."""
     nll: Floats = np.bincount(tokens.items, weights=tokens.nll, minlength=count).astype(np.float64)
+    if (np.bincount(tokens.items, minlength=count) == 0).any():
+        raise HarnessError("an item has no token to score: it is a single token, and nothing stands before it")
     correct = np.ones(count)
     np.multiply.at(correct, tokens.items, tokens.top1)
     return nll, correct
@@ -192,8 +218,7 @@ def _by_item(tokens: ScoredTokens, count: int) -> tuple[Floats, Floats]:
 
 def _good(tokens: ScoredTokens) -> ScoredTokens:
     """The tokens of good sentences, which are the even items."""
-    mine = tokens.items % 2 == 0
-    return ScoredTokens(**{field.name: getattr(tokens, field.name)[mine] for field in fields(tokens)})
+    return tokens.only(tokens.items % 2 == 0)
 
 
 def _sentence_perplexity(metric: str, tokens: ScoredTokens) -> Fact:

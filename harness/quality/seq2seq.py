@@ -30,6 +30,7 @@ class Seq2Seq:
         self._sentinels = sentinel_ids(tokenizer)
         if len(self._sentinels) < 2:
             raise HarnessError("the tokenizer has no <extra_id_0> and <extra_id_1>, which a seq2seq model needs")
+        self.closing: int | None = int(self._sentinels[1])
         self._pad, self._end = need_tokens(tokenizer, ("pad", "eos"), "a seq2seq model")
 
     def text(self, documents: Sequence[Document], scoring: Scoring) -> TextWindows:

@@ -15,7 +15,7 @@ from harness.errors import HarnessError
 from harness.quality.likelihood import Ints, ScoredTokens
 from harness.quality.windows import Window
 
-_WORD = re.compile(rb"\S+")
+_WORD = re.compile(r"\S+")
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,19 @@ def sums_by_document(tokens: ScoredTokens, documents: Sequence[Document]) -> lis
         mine = tokens.documents == index
         order = np.argsort(tokens.starts[mine], kind="stable")
         starts, ends = tokens.starts[mine][order], tokens.ends[mine][order]
-        firsts = np.asarray([match.start() for match in _WORD.finditer(documents[index].text.encode("utf-8"))])
+        firsts = _word_starts(documents[index].text)
         place = np.searchsorted(starts, firsts, side="right") - 1
-        words = int(((place >= 0) & (firsts < ends[place])).sum()) if len(firsts) else 0
+        words = int(((place >= 0) & (firsts < ends[place])).sum())
         total = float(tokens.nll[mine].sum())
         found.append(DocumentSums(int(index), total, int(mine.sum()), int((ends - starts).sum()), words))
     return found
+
+
+def _word_starts(text: str) -> Ints:
+    """Where words begin, in UTF-8 bytes."""
+    starts, position, done = [], 0, 0
+    for match in _WORD.finditer(text):
+        position += len(text[done : match.start()].encode("utf-8"))
+        done = match.start()
+        starts.append(position)
+    return np.asarray(starts, dtype=np.int64)

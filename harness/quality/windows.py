@@ -117,7 +117,8 @@ def _batches(session: Session, windows: Sequence[Window], batch_size: int) -> It
     for window in windows:
         if facts.positions is not None and len(window.ids) > facts.positions:
             raise HarnessError(
-                f"a window of {len(window.ids)} tokens is longer than the model's {facts.positions} positions"
+                f"a window of {len(window.ids)} tokens is longer than the model's {facts.positions} positions; "
+                "'items.context_words' makes continuations and clozes shorter"
             )
     order = [index for index, window in enumerate(windows) if len(window.read)]
     order.sort(key=lambda index: windows[index].shape, reverse=True)

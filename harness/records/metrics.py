@@ -57,13 +57,13 @@ _QUALITY = [
              "all families: share of BLiMP's pairs in which the grammatical sentence is likelier", True),
     _quality("perplexity_ratio", "ratio", "perplexity ratio",
              "the variant's perplexity over that of its parent, the checkpoint in fp32 torch", None),
-    _quality("kl_divergence", "nats/token", "KL", "KL(parent || variant) a token, the mean"),
-    _quality("kl_divergence_p50", "nats/token", "KL p50", "KL(parent || variant) a token, the median"),
-    _quality("kl_divergence_p95", "nats/token", "KL p95", "KL(parent || variant) a token, the 95th percentile"),
-    _quality("kl_divergence_p99", "nats/token", "KL p99", "KL(parent || variant) a token, the 99th percentile"),
-    _quality("kl_divergence_max", "nats/token", "KL max", "KL(parent || variant) a token, the highest"),
+    _quality("kl_divergence", "nats/token", "KL", "KL(parent || variant) a token, the mean", None),
+    _quality("kl_divergence_p50", "nats/token", "KL p50", "KL(parent || variant) a token, the median", None),
+    _quality("kl_divergence_p95", "nats/token", "KL p95", "KL(parent || variant) a token, the 95th percentile", None),
+    _quality("kl_divergence_p99", "nats/token", "KL p99", "KL(parent || variant) a token, the 99th percentile", None),
+    _quality("kl_divergence_max", "nats/token", "KL max", "KL(parent || variant) a token, the highest", None),
     _quality("top1_agreement", "fraction", "top-1 agreement",
-             "share of tokens on which the variant and its parent find the same token likeliest", True),
+             "share of tokens on which the variant and its parent find the same token likeliest", None),
     _quality("batched_perplexity", "perplexity", "perplexity in batches",
              "quantised variants: the perplexity when windows are scored in batches, not one at a time"),
 ]  # fmt: skip
@@ -76,7 +76,7 @@ _WITH_FLOOR = ("perplexity", "bits_per_byte", "continuation_bits_per_byte", "clo
 def _floor_of(metric: Metric) -> Metric:
     """The same measure under word frequencies of the training split: a model near it has learnt nothing."""
     words = "the same items or tokens under word frequencies of the training split: " + metric.title
-    return _quality(f"unigram_{metric.name}", metric.unit, "unigram baseline", words, metric.higher_is_better)
+    return _quality(f"unigram_{metric.name}", metric.unit, "unigram baseline", words, None)
 
 
 _ALL = [

@@ -108,11 +108,22 @@ def _quality(run: RunFolder, rows: Sequence[Row]) -> list[str]:
     text = f"the middle {size:,} bytes of each document" if size else "all documents"
     parts = ["## Quality", f"Scored on {text} of the {evaluation.get('split')} split."]
     if across := quality.across_families(rows):
-        parts += ["### Across families", _ACROSS, f"Items: {quality.items_words(rows)}.", across.markdown()]
+        parts += ["### Across families", f"{_ACROSS} {_item_sizes(run)}".rstrip()]
+        parts += [f"Items: {quality.items_words(rows)}.", across.markdown()]
     parts += ["### A family at a time", _NOT_RANKED]
     for title, protocol, table in tables:
         parts += [f"#### {title}", f"Protocol: {escape(protocol)}", table.markdown()]
     return parts
+
+
+def _item_sizes(run: RunFolder) -> str:
+    items = run.info.get("suite", {}).get("items")
+    if not items:
+        return ""
+    return (
+        f"Continuations and clozes have {items['context_words']} words before them; continuations are "
+        f"{items['continuation_words']} words long, and {items['right_words']} words follow a cloze with both sides."
+    )
 
 
 def _changes(rows: Sequence[Row]) -> list[str]:

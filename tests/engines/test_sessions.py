@@ -9,7 +9,7 @@ import pytest
 
 from harness.candidates.artefacts import ArtefactStore
 from harness.candidates.checkpoint import Checkpoint, load_tokenizer
-from harness.engines.base import Session
+from harness.engines.base import Session, longest_input
 from harness.engines.catalogue import engine_kind
 from harness.engines.generation import generate, greedy
 from harness.errors import HarnessError
@@ -172,3 +172,33 @@ def test_a_corrupt_graph_is_one_clear_line(tiny_checkpoints, tmp_path: Path):
 def test_an_unknown_engine_is_met_with_the_nearest_name():
     with pytest.raises(HarnessError, match="did you mean 'onnxruntime'"):
         engine_kind("onnxruntim")
+
+
+def test_a_head_that_is_no_module_of_its_own_gives_the_logits_that_are_read(tmp_path: Path):
+    from transformers import MobileBertConfig, MobileBertForMaskedLM
+
+    from harness.engines.torch_engine import TorchSession
+
+    configuration = MobileBertConfig(
+        vocab_size=40, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        embedding_size=16, intra_bottleneck_size=16, num_feedforward_networks=1, max_position_embeddings=32,
+    )  # fmt: skip
+    session = TorchSession(MobileBertForMaskedLM(configuration).eval(), "masked", 0)
+    ids = _ids(2, 8) % 40
+    whole = _score(session, ids)
+    (read,) = session.score(ids, np.array([3, 9]))
+    assert read == pytest.approx(whole.reshape(16, -1)[[3, 9]], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "family", "positions"),
+    [
+        ({"n_positions": 1024}, "causal", 1024),
+        ({"model_type": "llama", "max_position_embeddings": 8192, "pad_token_id": 2}, "causal", 8192),
+        ({"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}, "masked", 512),
+        ({"n_positions": 512, "model_type": "t5"}, "seq2seq", None),
+        ({}, "causal", None),
+    ],
+)
+def test_the_longest_input_is_what_positions_can_be_used_for(configuration, family, positions):
+    assert longest_input(configuration, family) == positions

@@ -13,7 +13,7 @@ from harness.errors import HarnessError
 from harness.items.blimp import BlimpPairs
 from harness.items.items import Choice, Cloze, Continuation
 from harness.items.questionnaire import Questionnaire, Quotas, draw_up
-from harness.quality.likelihood import BOUNDARY
+from harness.quality.likelihood import BOUNDARY, resized
 from harness.quality.questions import Questions, answers
 from harness.quality.windows import Window, score_windows
 from harness.records.metrics import ACROSS_FAMILIES, METRICS
@@ -26,7 +26,9 @@ class FixedLikelihoods:
 
     def __init__(self, probabilities: list[float]) -> None:
         self._logits = np.log(np.asarray(probabilities)).astype(np.float32)
-        self.facts = SimpleNamespace(family="causal", vocabulary_size=len(probabilities), positions=None)
+        self.facts = SimpleNamespace(
+            family="causal", vocabulary_size=len(probabilities), positions=None, quantised_share=0.0
+        )
 
     def score(self, ids, read, decoder_ids=None):
         yield np.repeat(self._logits[np.newaxis], len(read), axis=0)
@@ -36,6 +38,7 @@ class OneTokenAWord:
     """A family in which a word is the token that its first letter names; a = 0, b = 1, ..."""
 
     boundary = None
+    closing = None
     unknown = 3
 
     def _window(self, text: str, document: int, item: int) -> list[Window]:
@@ -129,16 +132,49 @@ def test_every_family_answers_the_same_items(loaded, corpus: Corpus, questions: 
     assert extra.get(family, {"infilling_perplexity"}) <= set(facts)
 
 
-def test_probabilities_of_a_word_add_up_to_no_more_than_one(loaded):
-    """Over all words of one token of a causal vocabulary: each with its end, so that none lends to another."""
+def test_a_word_that_begins_another_has_no_credit_of_it(loaded):
+    """Of "ma" and "market": without the end of the word, the first would hold the probability of the second too."""
     causal = loaded("causal")
     names = causal.tokenizer.convert_ids_to_tokens(list(range(len(causal.tokenizer))))
-    words = [name[1:] for name in names if name.startswith("Ġ") and name[1:].isalpha() and name.isascii() is False]
-    windows = [w for i, word in enumerate(words) for w in causal.family.word("The people of the", word, None, 0, i)]
-    scored = score_windows(causal.session, windows, boundary=causal.family.boundary)
-    assert (scored.targets == BOUNDARY).sum() == len(words) > 20
-    nll = np.bincount(scored.items, weights=scored.nll)
-    assert 0 < np.exp(-nll).sum() < 1
+    letters = next(name[1:] for name in names if name.startswith("Ġ") and name[1:].isalpha() and len(name) == 3)
+    (window,) = causal.family.word("The people of the", letters, None, 0, 0)
+    scored = score_windows(causal.session, [window], boundary=causal.family.boundary)
+    assert list(scored.targets)[-1] == BOUNDARY
+    logits = np.concatenate(list(causal.session.score(window.ids[np.newaxis], window.read[-1:])))[0].astype(np.float64)
+    share = np.exp(logits - logits.max())
+    ends = share[causal.family.boundary].sum() / share.sum()
+    assert 0 < ends < 1
+    assert np.exp(-scored.nll[-1]) == pytest.approx(ends, rel=1e-6)
+
+
+def test_masking_by_token_asks_again_only_where_a_word_has_several(loaded, corpus: Corpus, questions: Questionnaire):
+    masked = loaded("masked")
+    counts = np.ones(len(masked.tokenizer), dtype=np.int64)
+    facts = answers(masked.session, masked.family, corpus.splits["test"], counts, questions)
+    (found,) = [fact.value for fact in facts if fact.metric == "pseudo_perplexity_by_token"]
+    windows = [w for item in questions.choices for w in masked.family.sentence_by_token(item.good, 0, 0)]
+    assert found == pytest.approx(np.exp(score_windows(masked.session, windows).nll.mean()), rel=1e-6)
+
+
+def test_quantised_variants_answer_one_window_at_a_time(asked: Questions):
+    asked._session.facts.quantised_share = 1.0
+    again = Questions(asked._session, asked._family, asked._names, asked._counts)
+    assert again.continuations([Continuation(0, "x", " a b")])[0].protocol["batch_size"] == 1
+
+
+def test_the_floor_of_a_closed_word_is_told_where_it_ends(loaded, corpus: Corpus, questions: Questionnaire):
+    seq2seq = loaded("seq2seq")
+    counts = np.arange(len(seq2seq.tokenizer)) % 50
+    facts = {f.metric: f for f in answers(seq2seq.session, seq2seq.family, corpus.splits["test"], counts, questions)}
+    ids = [seq2seq.tokenizer(f" {item.word}", add_special_tokens=False)["input_ids"] for item in questions.clozes]
+    log_frequencies = np.log2((counts + 1) / (counts + 1).sum())
+    expected = -sum(log_frequencies[word].sum() for word in ids) / sum(len(item.word) for item in questions.clozes)
+    assert facts["unigram_cloze_bits_per_char"].value == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_model_may_have_more_or_fewer_entries_than_the_tokenizer_counts():
+    assert list(resized(np.array([1, 2, 3]), 5)) == [1, 2, 3, 0, 0]
+    assert list(resized(np.array([1, 2, 3]), 2)) == [1, 2]
 
 
 def test_the_end_of_a_causal_word_is_any_token_that_begins_another(loaded):
@@ -154,5 +190,5 @@ def test_an_item_longer_than_the_model_says_which_key_makes_it_shorter(loaded):
     causal = loaded("causal")
     item = Continuation(0, "The road to the town. " * 40, " is closed")
     asked = Questions(causal.session, causal.family, [Document("one", "")], np.ones(len(causal.tokenizer)))
-    with pytest.raises(HarnessError, match=r"longer than the model's 96 positions; 'items.context_words'"):
+    with pytest.raises(HarnessError, match=r"longer than the model's 96 positions; 'items.context_words' makes"):
         asked.continuations([item])

@@ -12,6 +12,7 @@ from scipy.stats import binomtest
 from harness.stats.intervals import (
     Estimate,
     clustered_ratio,
+    clustered_share,
     effective_number,
     exponential,
     leave_one_out,
@@ -204,3 +205,24 @@ def test_a_loss_too_large_for_exp_gives_an_infinite_perplexity():
     assert found.value == math.inf
     assert found.low == math.exp(700.0)
     assert found.high == math.inf
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_share_of_none_or_all_keeps_an_interval_within_0_to_1(share: float):
+    found = clustered_share([share * 4] * 5, [4.0] * 5)
+    assert found.value == share
+    assert 0 <= found.low < found.high <= 1
+
+
+def test_a_share_is_at_least_as_wide_as_both_of_its_intervals():
+    successes, trials = [9.0, 1.0, 8.0, 2.0], [10.0] * 4
+    found, clustered, binomial = (
+        clustered_share(successes, trials), clustered_ratio(successes, trials), wilson(20, 40)
+    )  # fmt: skip
+    assert found.value == clustered.value == binomial.value
+    assert found.low <= min(max(clustered.low, 0), binomial.low)
+    assert found.high >= max(min(clustered.high, 1), binomial.high)
+
+
+def test_a_share_over_one_document_has_no_interval():
+    assert clustered_share([3.0], [4.0]).low is None
