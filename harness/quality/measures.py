@@ -16,7 +16,7 @@ from harness.quality.masked import Masked
 from harness.quality.parent import parent_facts
 from harness.quality.seq2seq import Seq2Seq
 from harness.quality.text import sums_by_document
-from harness.quality.windows import score_beside_parent, score_windows
+from harness.quality.windows import largest_batch, score_beside_parent, score_windows
 from harness.records.metrics import PERPLEXITY
 from harness.records.record import Fact
 from harness.stats.intervals import clustered_ratio, exponential
@@ -48,7 +48,8 @@ def measure_text(
     rows = 1 if quantised else scoring.batch_size
     unknown = sum(int((window.targets == family.unknown).sum()) for window in text.windows)
     noted = {"unknown_tokens": unknown} if unknown else {}
-    text = replace(text, protocol={**text.protocol, "batch_size": rows, **noted})
+    together = largest_batch(session, text.windows, rows)
+    text = replace(text, protocol={**text.protocol, "batch_size": together, **noted})
     beside: list[Fact] = []
     if parent is None:
         tokens = score_windows(session, text.windows, rows).checked(documents)
@@ -60,9 +61,10 @@ def measure_text(
     facts = []
     for prefix, scored in (("", tokens), ("unigram_", baseline)):
         facts += text_facts(session.facts.family, scored, documents, text, prefix)
-    if quantised and scoring.batch_size > 1:
+    together = largest_batch(session, text.windows, scoring.batch_size)
+    if quantised and together > 1:
         batched = score_windows(session, text.windows, scoring.batch_size).checked(documents)
-        about = replace(text, protocol={**text.protocol, "batch_size": scoring.batch_size})
+        about = replace(text, protocol={**text.protocol, "batch_size": together})
         facts.append(
             replace(text_facts(session.facts.family, batched, documents, about)[0], metric="batched_perplexity")
         )
@@ -93,15 +95,5 @@ def text_facts(
                 estimates["word_perplexity"] = per_word
     protocol = {**text.protocol, "tokens_scored": len(tokens.nll)}
     return [
-        Fact(
-            metric=metric,
-            value=estimate.value,
-            low=estimate.low,
-            high=estimate.high,
-            interval=estimate.method,
-            n=estimate.n,
-            samples=[asdict(each) for each in sums],
-            protocol=protocol,
-        )
-        for metric, estimate in estimates.items()
+        Fact.of(metric, estimate, [asdict(each) for each in sums], protocol) for metric, estimate in estimates.items()
     ]

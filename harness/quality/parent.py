@@ -41,16 +41,7 @@ def parent_facts(
         value = float(np.quantile(divergence.kl, share))
         estimates[f"kl_divergence_{name}"] = Estimate(value, None, None, len(divergence.kl), f"quantile {share:g}")
     return [
-        Fact(
-            metric=metric,
-            value=estimate.value,
-            low=estimate.low,
-            high=estimate.high,
-            interval=estimate.method,
-            n=estimate.n,
-            samples=samples if metric == "perplexity_ratio" else [],
-            protocol=about,
-        )
+        Fact.of(metric, estimate, samples if metric == "perplexity_ratio" else [], about)
         for metric, estimate in estimates.items()
     ]
 

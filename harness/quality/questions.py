@@ -19,7 +19,7 @@ from harness.quality.likelihood import Floats, Ints, ScoredTokens, joined, resiz
 from harness.quality.masked import Masked
 from harness.quality.windows import ROWS, Window, score_windows
 from harness.records.record import Fact
-from harness.stats.intervals import Estimate, clustered_ratio, clustered_share, exponential
+from harness.stats.intervals import clustered_ratio, clustered_share, exponential
 
 TIE = 1e-6
 """Sentences whose log-likelihoods differ by no more nats than this are equally likely: rounding alone differs so."""
@@ -202,7 +202,7 @@ class Questions:
                     "batch_size": self._rows,
                     "unknown_tokens": unknown,
                 }
-                facts.append(_fact(f"{prefix}{metric}", estimate, samples, about))
+                facts.append(Fact.of(f"{prefix}{metric}", estimate, samples, about))
         return facts
 
 
@@ -231,17 +231,4 @@ def _sentence_perplexity(metric: str, tokens: ScoredTokens) -> Fact:
     estimate = exponential(clustered_ratio([s["nll"] for s in samples], [s["tokens"] for s in samples]))
     sentences = len(np.unique(tokens.items))
     about = {"protocol": "whole sentences", "sentences": sentences, "tokens_scored": len(tokens.nll)}
-    return _fact(metric, estimate, samples, about)
-
-
-def _fact(metric: str, estimate: Estimate, samples: list[dict[str, Any]], protocol: dict[str, Any]) -> Fact:
-    return Fact(
-        metric=metric,
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        interval=estimate.method,
-        n=estimate.n,
-        samples=samples,
-        protocol=protocol,
-    )
+    return Fact.of(metric, estimate, samples, about)

@@ -18,6 +18,8 @@ _PIECE = 1 << 21
 allocator uses again."""
 _LOGITS = 1 << 26
 """Logits of one batch, in numbers: 256 MiB."""
+_TOKENS = 1 << 16
+"""Tokens of one batch of a masked or seq2seq model."""
 _PADDED = 0.75
 """The shortest row of a causal batch, as a share of its longest."""
 
@@ -59,9 +61,8 @@ def score_windows(
     Raises HarnessError for a window that is longer than the model's positions.
     """
     tokens = _Collected(windows)
-    for batch in _batches(session, windows, batch_size):
-        for places, logits in _pieces(session, windows, batch, tokens.offsets):
-            tokens.nll[places], tokens.top1[places] = token_nll(logits, tokens.targets[places], boundary)
+    for places, logits in _pieces(session, windows, batch_size, tokens.offsets):
+        tokens.nll[places], tokens.top1[places] = token_nll(logits, tokens.targets[places], boundary)
     return tokens.scored()
 
 
@@ -74,15 +75,17 @@ def score_beside_parent(
     """
     mine, theirs = _Collected(windows), _Collected(windows)
     kl, agrees = np.zeros(len(mine.nll)), np.zeros(len(mine.nll))
-    for batch in _batches(session, windows, batch_size):
-        pairs = zip(
-            _pieces(session, windows, batch, mine.offsets), _pieces(parent, windows, batch, mine.offsets), strict=True
-        )
-        for (places, logits), (_, original) in pairs:
-            mine.nll[places], mine.top1[places] = token_nll(logits, mine.targets[places])
-            theirs.nll[places], theirs.top1[places] = token_nll(original, mine.targets[places])
-            kl[places], agrees[places] = divergence(original, logits)
+    ours, originals = (_pieces(each, windows, batch_size, mine.offsets) for each in (session, parent))
+    for (places, logits), (_, original) in zip(ours, originals, strict=True):
+        mine.nll[places], mine.top1[places] = token_nll(logits, mine.targets[places])
+        theirs.nll[places], theirs.top1[places] = token_nll(original, mine.targets[places])
+        kl[places], agrees[places] = divergence(original, logits)
     return mine.scored(), theirs.scored(), Divergence(kl, agrees)
+
+
+def largest_batch(session: Session, windows: Sequence[Window], batch_size: int) -> int:
+    """How many windows really go together at most, when ``batch_size`` may."""
+    return max((len(batch) for batch in _batches(session, windows, batch_size)), default=0)
 
 
 class _Collected:
@@ -138,36 +141,48 @@ def _batches(session: Session, windows: Sequence[Window], batch_size: int) -> It
 
 def _fit(family: str, longest: Window, window: Window, rows: int) -> bool:
     """Whether a window may join the batch that ``longest`` began."""
-    if family != "causal":
-        return len(window.ids) == len(longest.ids)
     length = len(longest.ids)
+    if family != "causal":
+        return len(window.ids) == length and rows * (length + longest.shape[1]) <= _TOKENS
     return len(window.ids) >= _PADDED * length and rows * length <= CHUNK
 
 
 def _pieces(
-    session: Session, windows: Sequence[Window], batch: list[int], offsets: Ints
+    session: Session, windows: Sequence[Window], batch_size: int, offsets: Ints
 ) -> Iterator[tuple[Ints, Logits]]:
-    """Logits of a batch, a bounded number at a time, with the places of their tokens among all scored ones."""
+    """Logits of all windows, a bounded number at a time, with the places of their tokens among all scored ones.
+
+    Batches are put together as well as cut: what is computed of logits costs little more for many rows than for one.
+    """
     size = max(1, _PIECE // session.facts.vocabulary_size)
-    mine = [windows[index] for index in batch]
-    longest, longest_decoder = mine[0].shape
-    decoders = [_padded(window.decoder_ids, longest_decoder) for window in mine if window.decoder_ids is not None]
+    places: list[Ints] = []
+    pending: list[Logits] = []
+    rows = 0
+    for batch in _batches(session, windows, batch_size):
+        mine = np.concatenate([np.arange(offsets[index], offsets[index + 1]) for index in batch])
+        for logits in _run(session, [windows[index] for index in batch]):
+            places.append(mine[: len(logits)])
+            mine = mine[len(logits) :]
+            pending.append(logits)
+            rows += len(logits)
+            if rows >= size:
+                together, ready = np.concatenate(places), np.concatenate(pending) if len(pending) > 1 else logits
+                whole = rows // size * size
+                for start in range(0, whole, size):
+                    yield together[start : start + size], ready[start : start + size]
+                places, pending, rows = [together[whole:]], [ready[whole:].copy()], rows - whole
+    if rows:
+        yield np.concatenate(places), np.concatenate(pending)
+
+
+def _run(session: Session, windows: Sequence[Window]) -> Iterator[Logits]:
+    """One batch; its first window is the longest."""
+    longest, longest_decoder = windows[0].shape
     length = longest_decoder or longest
-    read = np.concatenate([row * length + window.read for row, window in enumerate(mine)])
-    places = np.concatenate([np.arange(offsets[index], offsets[index + 1]) for index in batch])
-    done = 0
-    pending: Logits | None = None
-    ids = np.stack([_padded(window.ids, longest) for window in mine])
-    for logits in session.score(ids, read, np.stack(decoders) if decoders else None):
-        if pending is not None and len(pending):
-            logits = np.concatenate([pending, logits])
-        whole = len(logits) // size * size
-        for start in range(0, whole, size):
-            yield places[done : done + size], logits[start : start + size]
-            done += size
-        pending = logits[whole:]
-    if pending is not None and len(pending):
-        yield places[done:], pending
+    ids = np.stack([_padded(window.ids, longest) for window in windows])
+    decoders = [_padded(window.decoder_ids, longest_decoder) for window in windows if window.decoder_ids is not None]
+    read = np.concatenate([row * length + window.read for row, window in enumerate(windows)])
+    return session.score(ids, read, np.stack(decoders) if decoders else None)
 
 
 def _padded(ids: Ints, length: int) -> Ints:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from harness.records.metrics import METRICS
+from harness.stats.intervals import Estimate
 
 SCHEMA_VERSION = 1
 
@@ -46,6 +47,20 @@ class Fact:
     samples: list[Any] = field(default_factory=list)
     protocol: dict[str, Any] = field(default_factory=dict)
     text: str = ""
+
+    @classmethod
+    def of(cls, metric: str, estimate: Estimate, samples: list[Any], protocol: dict[str, Any]) -> Fact:
+        """A metric with the value and the interval of an estimate."""
+        return cls(
+            metric=metric,
+            value=estimate.value,
+            low=estimate.low,
+            high=estimate.high,
+            interval=estimate.method,
+            n=estimate.n,
+            samples=samples,
+            protocol=protocol,
+        )
 
 
 @dataclass(frozen=True)
