@@ -47,6 +47,11 @@ def articles(lines: Iterable[str]) -> tuple[Document, ...]:
     )
 
 
+def lines_of(rows: Iterable[str]) -> Iterable[str]:
+    """The hub's rows as the lines of the published files, in which a blank line is one space: so both have one text."""
+    return (row.removesuffix("\n") or " " for row in rows)
+
+
 def _from_folder(folder: Path) -> Corpus:
     if not folder.is_dir():
         raise HarnessError(f"corpus 'wikitext-2': no folder {folder}")
@@ -78,5 +83,5 @@ def _from_hub() -> Corpus:
         where = "is not in the hub's cache (offline)" if offline else "cannot be had from the hub"
         first = (str(error).splitlines() or ["no reason given"])[0]
         raise UnavailableError(f"corpus 'wikitext-2' {where}: {first}; {remedy}") from error
-    splits = {split: articles(row["text"].removesuffix("\n") for row in loaded[split]) for split in _FILE_SPLITS}
+    splits = {split: articles(lines_of(row["text"] for row in loaded[split])) for split in _FILE_SPLITS}
     return Corpus("wikitext-2", splits, note=f"raw text, {REPOSITORY}")

@@ -9,7 +9,7 @@ import pytest
 
 from harness.corpora.catalogue import load_corpus
 from harness.corpora.corpus import Document, excerpt
-from harness.corpora.wikitext import articles
+from harness.corpora.wikitext import articles, lines_of
 from harness.errors import HarnessError
 
 
@@ -133,3 +133,8 @@ def test_half_a_surrogate_pair_in_a_json_line_is_refused_by_file_and_line(tmp_pa
     file.write_text('{"text": "a road"}\n{"text": "road\\ud800"}\n{"text": "a town"}\n', encoding="utf-8")
     with pytest.raises(HarnessError, match=r"a\.jsonl, line 2: half a surrogate pair at character 4"):
         load_corpus(f"text:{file}")
+
+
+def test_rows_of_the_hub_are_the_lines_of_the_file():
+    rows = ["", " = Roads = \n", "", " A road . \n"]
+    assert "".join(f"{line}\n" for line in lines_of(rows)) == " \n = Roads = \n \n A road . \n"
