@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from harness.corpora.corpus import Corpus, excerpt
 from harness.errors import HarnessError
+from harness.execution.interrupts import Interrupts
 from harness.execution.local import LocalExecutor, Result
 from harness.execution.plan import Plan, Task
 from harness.execution.work import Prepared, WorkOrder
@@ -74,6 +75,7 @@ class Runner:
         self._questions = draw_up(self._documents, quotas, blimp)
         self._prompt_text = _beginning(corpus, PROMPT_BYTES)
         self._state = RunState()
+        self._interrupts = Interrupts()
 
     def pending(self) -> list[Task]:
         """Tasks that have no good record yet, with the prepare tasks that these need.
@@ -107,7 +109,7 @@ class Runner:
             lock.acquire(timeout=0)
         except Timeout:
             raise HarnessError(f"another run is writing to {self.folder.path}") from None
-        with lock:
+        with lock, self._interrupts:
             executor = LocalExecutor(self.environment.threads, self.offline)
             tasks = self.pending()
             for index, task in enumerate(tasks):
@@ -122,6 +124,7 @@ class Runner:
             order = self._order(task)
             seconds = getattr(self.plan.suite.deadlines, _DEADLINE[task.kind])
             try:
+                self._interrupts.check()
                 result = executor.run(order, seconds, listener.progressed)
             except KeyboardInterrupt:
                 self._store(task, Result("interrupted", "Ctrl-C", None, "", 0.0), before)
