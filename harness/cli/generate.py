@@ -17,6 +17,7 @@ def generate(
     prompt: Annotated[str, typer.Argument(help="text; <mask> stands for what masked and seq2seq models fill in")],
     engine: Annotated[str, typer.Option("--engine")] = "torch",
     precision: Annotated[str, typer.Option("--precision")] = "fp32",
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda")] = "cpu",
     new_tokens: Annotated[int, typer.Option("--new-tokens", "-n", min=1)] = 40,
     suite: Annotated[str, typer.Option("--suite", help="whose candidates and corpus are meant")] = "cpu",
     family: Annotated[str, typer.Option("--family", help="of a checkpoint folder")] = "causal",
@@ -37,8 +38,6 @@ def generate(
 
     loaded = load_suite(suite).suite
     kind = engine_kind(engine)
-    if precision not in kind.precisions:
-        raise HarnessError(f"engine '{engine}' has {', '.join(kind.precisions)}, not {precision}")
     known = {**shipped_candidates(), **loaded.candidate}
     if name not in known and Path(name).is_dir():
         if family not in ("causal", "masked", "seq2seq"):
@@ -46,15 +45,19 @@ def generate(
         candidate = Candidate(Path(name).name, CandidateSpec(origin="published", family=family, path=name))
     else:
         candidate = resolve(name, loaded.candidate)
+    if reason := kind.refusal(candidate.family, precision, device):
+        raise HarnessError(reason)
     cores = threads or available_cores()
     os.environ.update(worker_environment(cores, offline))  # read by the libraries when they are imported
     running = kind.load()
     from harness.candidates.checkpoint import load_tokenizer
     from harness.engines import generation
+    from harness.engines.base import Setup
     from harness.training.checkpoints import obtain
 
     store = ArtefactStore(cache_folder(cache_dir))
     corpus_hash = load_corpus(loaded.corpus).hash if candidate.spec.origin != "published" else ""
     checkpoint = obtain(candidate, loaded.corpus, corpus_hash, store, offline, print_step)
-    session = running.open(running.prepare(checkpoint, precision, store), candidate.family, precision, cores)
+    setup = Setup(precision, device, cores)
+    session = running.open(running.prepare(checkpoint, setup, store), candidate.family, setup)
     typer.echo(generation.generate(session, load_tokenizer(checkpoint.path), prompt, new_tokens))

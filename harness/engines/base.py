@@ -14,7 +14,7 @@ seq2seq     at decoder positions, given source and decoder ids   prefill (source
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -35,14 +35,47 @@ CHUNK = 1024
 the attention scores of a whole document are ever held at once."""
 
 
+STORED_BITS = {"fp32": 32, "bf16": 16, "fp16": 16, "int8": 8, "int4": 4}
+"""The types that weights are stored in, and their bits."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How a variant runs: the numbers it computes in, on ``cpu`` or ``cuda``, and on how many threads."""
+
+    precision: str
+    device: str = "cpu"
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights that an engine loads, counted where they lie: what was really quantised, and what a step must read.
+
+    ``elements`` are weights by the type that they are stored in (a key of STORED_BITS or the engine's own name),
+    ``operators`` the matrix products with weights by the engine's name for them.
+    """
+
+    bytes_on_disk: int
+    elements: Mapping[str, int] = field(default_factory=dict)
+    operators: Mapping[str, int] = field(default_factory=dict)
+    step_bytes: int = 0
+    """Bytes of weights, scales included, that the matrix products of one decode step (masked: one encode) must read."""
+
+    @property
+    def quantised_share(self) -> float:
+        """The share of the elements that are stored in integers."""
+        integers = sum(count for kind, count in self.elements.items() if kind.startswith("int"))
+        return integers / total if (total := sum(self.elements.values())) else 0.0
+
+
 @dataclass(frozen=True)
 class SessionFacts:
-    """What a loaded variant is: ``weights_bytes`` on disk, and the share of weights stored as int8."""
+    """What a loaded variant is."""
 
     family: str
     vocabulary_size: int
-    weights_bytes: int
-    quantised_share: float
+    weights: Weights
     device: str
     positions: int | None
     """The longest input, in tokens; None where the architecture sets no limit."""
@@ -78,8 +111,11 @@ class Session(Protocol):
         logits are built where the engine can help it.
         """
 
-    def prefill(self, ids: Ids) -> Logits:
-        """Start a generation from a prompt (seq2seq: a source) [length]; logits [vocabulary] of the first new token."""
+    def prefill(self, ids: Ids, room: int) -> Logits:
+        """Start a generation from a prompt (seq2seq: a source) [length]; logits [vocabulary] of the first new token.
+
+        At most ``room`` steps follow, so that an engine with a cache of fixed size knows how large to make it.
+        """
 
     def step(self, token: int) -> Logits:
         """Append a token to the generation; logits [vocabulary] of the next one."""
@@ -94,11 +130,11 @@ class Session(Protocol):
 class Engine(Protocol):
     """A runtime: makes what it loads out of a checkpoint, and loads it."""
 
-    def prepare(self, checkpoint: Checkpoint, precision: str, store: ArtefactStore) -> Path:
+    def prepare(self, checkpoint: Checkpoint, setup: Setup, store: ArtefactStore) -> Path:
         """The folder that :meth:`open` loads, made from the checkpoint or taken from the cache.
 
-        Raises UnavailableError where this machine or this engine cannot run the precision.
+        Raises UnavailableError where this machine or this engine cannot run the setup.
         """
 
-    def open(self, folder: Path, family: str, precision: str, threads: int) -> Session:
-        """Load a prepared folder with that many threads."""
+    def open(self, folder: Path, family: str, setup: Setup) -> Session:
+        """Load a prepared folder."""

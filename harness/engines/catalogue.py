@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import fnmatch
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError, UnavailableError, nearest
-from harness.records.environment import installed_version
+from harness.records.environment import gpu_names, installed_version
 
 if TYPE_CHECKING:
     from harness.engines.base import Engine
 
 ENTRY_POINTS = "harness.engines"
+DEVICES = ("cpu", "cuda")
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,21 @@ class EngineKind:
     packages: tuple[str, ...]
     install: str
     description: str
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    """What it cannot run: shell patterns of ``family/precision/device``, each with the reason."""
+
+    def refusal(self, family: str, precision: str, device: str) -> str | None:
+        """Why the engine cannot run such a variant here, with the remedy where there is one; None where it can."""
+        if precision not in self.precisions:
+            return f"engine '{self.name}' has {', '.join(self.precisions)}, not {precision}"
+        if device not in self.devices:
+            return f"engine '{self.name}' runs on {', '.join(self.devices)}, not on {device}"
+        for pattern, reason in self.lacks.items():
+            if fnmatch.fnmatchcase(f"{family}/{precision}/{device}", pattern):
+                return f"engine '{self.name}': {reason}"
+        if device == "cuda" and not gpu_names():
+            return "no NVIDIA GPU with a driver was found on this machine; leave out cuda, or run on one that has it"
+        return self.missing()
 
     def missing(self) -> str | None:
         """Why the engine cannot be used here, with the command that installs it; None where it can."""

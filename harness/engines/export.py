@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import warnings
@@ -14,6 +13,7 @@ import onnx
 
 from harness.candidates.artefacts import MANIFEST, ArtefactStore
 from harness.candidates.checkpoint import Checkpoint
+from harness.engines.onnx_weights import count_weights, write_weights
 from harness.errors import HarnessError
 from harness.records.environment import installed_version
 from harness.records.hashing import code_digest
@@ -26,9 +26,7 @@ FILES = {
 }
 READ = "read"
 """The input of an exported graph that names the hidden states to make logits of, as indices into [batch * length]."""
-SHARE_FILE = "quantisation.json"
 _MAKERS = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime")
-_INT8 = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
 
 
 def exported(checkpoint: Checkpoint, store: ArtefactStore) -> Path:
@@ -58,6 +56,7 @@ def exported(checkpoint: Checkpoint, store: ArtefactStore) -> Path:
             if any(output.name == "logits" for output in model.graph.output):
                 read_before_head(model)
                 onnx.save(model, folder / name)
+        _count(folder, checkpoint.family)
 
     made_from = {"weights": checkpoint.weights_hash, **_made_by()}
     return store.get("onnx-fp32", checkpoint.path.name, made_from, export).path
@@ -81,8 +80,7 @@ def quantised(checkpoint: Checkpoint, store: ArtefactStore, isa: tuple[str, ...]
             for name in FILES[checkpoint.family]:
                 quantiser = ORTQuantizer.from_pretrained(source, file_name=name)
                 quantiser.quantize(save_dir=folder, quantization_config=configuration, file_suffix="")
-        share = quantised_share([folder / name for name in FILES[checkpoint.family]])
-        (folder / SHARE_FILE).write_text(json.dumps({"quantised_share": share}), encoding="utf-8")
+        _count(folder, checkpoint.family)
         for extra in source.glob("*.json"):
             if extra.name != MANIFEST and not (folder / extra.name).exists():
                 shutil.copyfile(extra, folder / extra.name)
@@ -124,24 +122,9 @@ def read_before_head(model: onnx.ModelProto) -> None:
     )
 
 
-def quantised_share(files: list[Path]) -> float:
-    """The share of weight elements that are stored as int8, over all initialisers of floats and bytes."""
-    quantised_elements = all_elements = 0
-    for file in files:
-        for tensor in onnx.load(file, load_external_data=False).graph.initializer:
-            elements = 1
-            for dimension in tensor.dims:
-                elements *= dimension
-            if tensor.data_type in _INT8:
-                quantised_elements += elements
-            if tensor.data_type in (
-                *_INT8,
-                onnx.TensorProto.FLOAT,
-                onnx.TensorProto.FLOAT16,
-                onnx.TensorProto.BFLOAT16,
-            ):
-                all_elements += elements
-    return quantised_elements / all_elements if all_elements else 0.0
+def _count(folder: Path, family: str) -> None:
+    files = [folder / name for name in FILES[family]]
+    write_weights(folder, count_weights(files, files[-1:]))
 
 
 def _made_by() -> dict[str, object]:

@@ -38,7 +38,7 @@ def generate(session: Session, tokenizer: Any, prompt: str, new_tokens: int) -> 
 
 def greedy(session: Session, ids: Ids, new_tokens: int, end_id: int | None) -> Ids:
     """At most ``new_tokens`` greedy tokens after ``ids`` [length], up to and without ``end_id``."""
-    token = int(session.prefill(ids).argmax())
+    token = int(session.prefill(ids, new_tokens).argmax())
     new: list[int] = []
     while token != end_id:
         new.append(token)

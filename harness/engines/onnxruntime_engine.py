@@ -13,7 +13,8 @@ import onnxruntime as ort
 from harness.candidates.artefacts import ArtefactStore
 from harness.candidates.checkpoint import Checkpoint
 from harness.engines import export
-from harness.engines.base import CHUNK, Ids, Logits, Session, SessionFacts, longest_input
+from harness.engines.base import CHUNK, Ids, Logits, Session, SessionFacts, Setup, longest_input
+from harness.engines.onnx_weights import read_weights
 from harness.errors import HarnessError
 from harness.records.environment import isa_flags
 
@@ -23,16 +24,16 @@ _FLOAT = "tensor(float)"
 class OnnxRuntimeEngine:
     """ONNX on the CPU."""
 
-    def prepare(self, checkpoint: Checkpoint, precision: str, store: ArtefactStore) -> Path:
+    def prepare(self, checkpoint: Checkpoint, setup: Setup, store: ArtefactStore) -> Path:
         """See :class:`harness.engines.base.Engine`."""
-        if precision == "int8":
+        if setup.precision == "int8":
             return export.quantised(checkpoint, store, isa_flags())
         return export.exported(checkpoint, store)
 
-    def open(self, folder: Path, family: str, precision: str, threads: int) -> Session:
+    def open(self, folder: Path, family: str, setup: Setup) -> Session:
         """See :class:`harness.engines.base.Engine`."""
         sessions = {"causal": CausalSession, "masked": MaskedSession, "seq2seq": Seq2SeqSession}
-        return sessions[family](folder, family, threads)
+        return sessions[family](folder, family, setup.threads)
 
 
 class _OnnxSession:
@@ -43,12 +44,10 @@ class _OnnxSession:
         self._config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         files = [folder / name for name in export.FILES[family]]
         self._graphs = [_load(file, threads) for file in files]
-        stored = [*files, *folder.glob("*.onnx_data")]
         self._facts = SessionFacts(
             family=family,
             vocabulary_size=self._config["vocab_size"],
-            weights_bytes=sum(file.stat().st_size for file in stored),
-            quantised_share=_quantised_share(folder),
+            weights=read_weights(folder),
             device="cpu",
             positions=longest_input(self._config, family),
         )
@@ -69,7 +68,7 @@ class _OnnxSession:
         """See :class:`harness.engines.base.Session`."""
         raise self._refuse("score")
 
-    def prefill(self, ids: Ids) -> Logits:
+    def prefill(self, ids: Ids, room: int) -> Logits:
         """See :class:`harness.engines.base.Session`."""
         raise self._refuse("prefill")
 
@@ -104,7 +103,7 @@ class CausalSession(_OnnxSession):
                 mine = read[(read >= row * length + start) & (read < row * length + stop)]
                 yield self._run(tokens[np.newaxis, start:stop], start, mine - row * length - start).numpy()
 
-    def prefill(self, ids: Ids) -> Logits:
+    def prefill(self, ids: Ids, room: int) -> Logits:
         """See :class:`harness.engines.base.Session`."""
         self._cache.clear()
         self._length = len(ids)
@@ -163,7 +162,7 @@ class Seq2SeqSession(_OnnxSession):
         self._encode(ids)
         yield self._first.run({**self._source, "input_ids": decoder_ids, export.READ: read}).numpy()
 
-    def prefill(self, ids: Ids) -> Logits:
+    def prefill(self, ids: Ids, room: int) -> Logits:
         """See :class:`harness.engines.base.Session`."""
         self._encode(ids[np.newaxis])
         start = np.array([[self._config["decoder_start_token_id"]]], dtype=np.int64)
@@ -236,11 +235,6 @@ class _Cache:
 def _last(logits: Any) -> Logits:
     row: Logits = logits.numpy()[-1]
     return row
-
-
-def _quantised_share(folder: Path) -> float:
-    file = folder / export.SHARE_FILE
-    return float(json.loads(file.read_text(encoding="utf-8"))["quantised_share"]) if file.exists() else 0.0
 
 
 def _load(file: Path, threads: int) -> Any:

@@ -13,7 +13,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from harness.candidates.artefacts import ArtefactStore
 from harness.candidates.checkpoint import Checkpoint, load_model
-from harness.engines.base import CHUNK, Ids, Logits, Session, SessionFacts, longest_input
+from harness.engines.base import CHUNK, Ids, Logits, Session, SessionFacts, Setup, Weights, longest_input
 from harness.errors import UnavailableError
 from harness.records.environment import installed_version
 from harness.records.hashing import code_digest
@@ -26,9 +26,9 @@ EMULATION_FACTOR = 8.0
 class TorchEngine:
     """fp32 as the checkpoint is; bf16 as a converted copy, where the CPU has instructions for it."""
 
-    def prepare(self, checkpoint: Checkpoint, precision: str, store: ArtefactStore) -> Path:
+    def prepare(self, checkpoint: Checkpoint, setup: Setup, store: ArtefactStore) -> Path:
         """See :class:`harness.engines.base.Engine`."""
-        if precision == "fp32":
+        if setup.precision == "fp32":
             return checkpoint.path
         slowdown = bf16_slowdown()
         if slowdown > EMULATION_FACTOR:
@@ -50,10 +50,10 @@ class TorchEngine:
         }
         return store.get("torch-bf16", checkpoint.path.name, made_from, convert).path
 
-    def open(self, folder: Path, family: str, precision: str, threads: int) -> Session:
+    def open(self, folder: Path, family: str, setup: Setup) -> Session:
         """See :class:`harness.engines.base.Engine`."""
-        torch.set_num_threads(threads)
-        dtype = str(_DTYPES[precision]).removeprefix("torch.")
+        torch.set_num_threads(setup.threads)
+        dtype = str(_DTYPES[setup.precision]).removeprefix("torch.")
         return TorchSession(load_model(folder, family, dtype), family, _weights_bytes(folder))
 
 
@@ -70,7 +70,7 @@ class TorchSession:
             head.register_forward_pre_hook(self._only_read)
         config = model.config
         positions = longest_input(config.to_dict(), family)
-        self._facts = SessionFacts(family, config.vocab_size, weights_bytes, 0.0, "cpu", positions)
+        self._facts = SessionFacts(family, config.vocab_size, Weights(weights_bytes), "cpu", positions)
 
     @property
     def facts(self) -> SessionFacts:
@@ -116,7 +116,7 @@ class TorchSession:
         return None if self._read is None else (hidden[0].flatten(0, 1)[self._read],)
 
     @torch.inference_mode()
-    def prefill(self, ids: Ids) -> Logits:
+    def prefill(self, ids: Ids, room: int) -> Logits:
         """See :class:`harness.engines.base.Session`."""
         tokens = torch.from_numpy(ids[np.newaxis])
         if self._facts.family == "causal":

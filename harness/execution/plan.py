@@ -16,6 +16,7 @@ from harness.items.blimp import BlimpPairs
 from harness.records.environment import Environment
 from harness.records.hashing import code_digest, digest, short
 from harness.records.record import Subject
+from harness.suites.loader import split_variant
 from harness.suites.schema import Suite
 
 Kind = Literal["candidate", "variant", "score", "memory", "time"]
@@ -27,6 +28,8 @@ WORDS: dict[Kind, str] = {
     "memory": "measure memory of",
     "time": "time",
 }
+Crossed = tuple[Candidate, str, str, str]
+"""A candidate with the engine, precision and device of a variant of it."""
 CODE = ("training", "corpora", "candidates", "items", "quality", "speed", "engines", "execution", "stats")
 
 
@@ -75,12 +78,13 @@ def make_plan(
     """
     candidates = [resolve(name, suite.candidate) for name in suite.candidates]
     wanted = _selected(_cross(candidates, suite), only, skip, suite.skip)
-    used = _with_teachers([candidate for candidate, _, _ in wanted])
+    _refuse_the_impossible(wanted)
+    used = _with_teachers([candidate for candidate, *_ in wanted])
     base = {"environment": environment.hash, "code": code_digest(*CODE)}
     preparing: dict[str, Task] = {}
     for each in used:
         preparing[each.name] = _prepare_candidate(each, corpus, base, preparing)
-    variants = [_prepare_variant(c, engine, precision, suite, preparing[c.name]) for c, engine, precision in wanted]
+    variants = [_prepare_variant(*crossed, preparing[crossed[0].name]) for crossed in wanted]
     asked = [suite.evaluation, suite.items, suite.generation]
     scoring = {"tables": [each.model_dump() for each in asked], "blimp": blimp.hash if blimp else ""}
     scores = [_measure(task, "score", scoring) for task in variants]
@@ -100,15 +104,15 @@ def variant_name(candidate: str, engine: str, precision: str, device: str) -> st
     return f"{candidate}/{engine}/{precision}/{device}"
 
 
-def _cross(candidates: Sequence[Candidate], suite: Suite) -> list[tuple[Candidate, str, str]]:
-    pairs = [variant.split("/") for variant in suite.variants]
-    return [(candidate, engine, precision) for candidate in candidates for engine, precision in pairs]
+def _cross(candidates: Sequence[Candidate], suite: Suite) -> list[Crossed]:
+    ways = [split_variant(variant, suite.device) for variant in suite.variants]
+    return [(candidate, engine, precision, device) for candidate in candidates for engine, precision, device in ways]
 
 
 def _selected(
-    crossed: list[tuple[Candidate, str, str]], only: Sequence[str], skip: Sequence[str], suite_skip: Sequence[str]
-) -> list[tuple[Candidate, str, str]]:
-    named = {variant_name(c.name, engine, precision, "cpu"): (c, engine, precision) for c, engine, precision in crossed}
+    crossed: list[Crossed], only: Sequence[str], skip: Sequence[str], suite_skip: Sequence[str]
+) -> list[Crossed]:
+    named = {variant_name(crossing[0].name, *crossing[1:]): crossing for crossing in crossed}
     for pattern in (*only, *skip):
         if not any(_matches(name, pattern) for name in named):
             raise HarnessError(f"the pattern '{pattern}' matches no variant; there are {', '.join(named)}")
@@ -121,6 +125,13 @@ def _selected(
     if not left:
         raise HarnessError("no variant is left after 'only' and 'skip'")
     return left
+
+
+def _refuse_the_impossible(wanted: list[Crossed]) -> None:
+    """Raises HarnessError where nothing that was asked for can run here; single variants are skipped when run."""
+    reasons = [engine_kind(engine).refusal(c.family, precision, device) for c, engine, precision, device in wanted]
+    if all(reasons):
+        raise HarnessError("; ".join(dict.fromkeys(reason for reason in reasons if reason)))
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -149,17 +160,17 @@ def _prepare_candidate(candidate: Candidate, corpus: Corpus, base: dict[str, str
     return Task("candidate", candidate, subject, short(digest(inputs)), needs)
 
 
-def _prepare_variant(candidate: Candidate, engine: str, precision: str, suite: Suite, before: Task) -> Task:
+def _prepare_variant(candidate: Candidate, engine: str, precision: str, device: str, before: Task) -> Task:
     subject = Subject(
-        variant=variant_name(candidate.name, engine, precision, suite.device),
+        variant=variant_name(candidate.name, engine, precision, device),
         candidate=candidate.name,
         family=candidate.family,
         origin=candidate.spec.origin,
         engine=engine,
         precision=precision,
-        device=suite.device,
+        device=device,
     )
-    inputs = ["variant", before.hash, engine, precision, suite.device, engine_kind(engine).versions()]
+    inputs = ["variant", before.hash, engine, precision, device, engine_kind(engine).versions()]
     return Task("variant", candidate, subject, short(digest(inputs)), needs=(before.hash,))
 
 

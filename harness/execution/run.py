@@ -10,6 +10,7 @@ from typing import Protocol
 from filelock import FileLock, Timeout
 
 from harness.corpora.corpus import Corpus, excerpt
+from harness.engines.base import Setup
 from harness.errors import HarnessError
 from harness.execution.interrupts import Interrupts
 from harness.execution.local import LocalExecutor, Result
@@ -158,8 +159,7 @@ class Runner:
             kind=task.kind,
             candidate=task.candidate,
             engine=task.subject.engine,
-            precision=task.subject.precision,
-            threads=self.environment.threads,
+            setup=Setup(task.subject.precision, task.subject.device, self.environment.threads),
             cache_dir=self.cache_dir,
             offline=self.offline,
             corpus_name=suite.corpus,

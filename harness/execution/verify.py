@@ -19,7 +19,7 @@ from harness.candidates.published import fetch
 from harness.candidates.spec import CandidateSpec
 from harness.corpora.catalogue import load_corpus
 from harness.corpora.corpus import Document
-from harness.engines.base import Session
+from harness.engines.base import Session, Setup
 from harness.engines.catalogue import engine_kind
 from harness.errors import HarnessError, UnavailableError
 from harness.items.blimp import load_blimp
@@ -177,5 +177,6 @@ def _loaded(reference: Reference, sources: Sources) -> tuple[Session, Family]:
         )
         candidate = Candidate(reference.name, spec)
     checkpoint = fetch(candidate, sources.store, sources.offline)
-    session = engine_kind("torch").load().open(checkpoint.path, reference.family, "fp32", sources.threads)
+    setup = Setup("fp32", threads=sources.threads)
+    session = engine_kind("torch").load().open(checkpoint.path, reference.family, setup)
     return session, family_of(session, load_tokenizer(checkpoint.path))

@@ -12,10 +12,10 @@ from harness.candidates.artefacts import ArtefactStore
 from harness.candidates.catalogue import Candidate
 from harness.candidates.checkpoint import Checkpoint, count_parameters, load_tokenizer
 from harness.corpora.corpus import Document
-from harness.engines.base import Ids, Session
+from harness.engines.base import Ids, Session, Setup, Weights
 from harness.engines.catalogue import engine_kind
 from harness.engines.generation import generate
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UnavailableError
 from harness.execution.worker import Channel
 from harness.items.questionnaire import Questionnaire
 from harness.quality.family import Scoring
@@ -46,8 +46,7 @@ class WorkOrder:
     kind: str
     candidate: Candidate
     engine: str
-    precision: str
-    threads: int
+    setup: Setup
     cache_dir: Path
     offline: bool
     corpus_name: str
@@ -86,7 +85,7 @@ def prepare_candidate(order: WorkOrder, channel: Channel) -> Outcome:
     """Fetch, train or distil the candidate, and count the corpus in its tokenizer."""
     import torch
 
-    torch.set_num_threads(order.threads)
+    torch.set_num_threads(order.setup.threads)
     store = ArtefactStore(order.cache_dir)
     checkpoint = obtain(order.candidate, order.corpus_name, order.corpus_hash, store, order.offline, channel.progress)
     channel.progress(1.0, "counting tokens")
@@ -105,11 +104,14 @@ def prepare_variant(order: WorkOrder, channel: Channel) -> Outcome:
     """Export, convert or quantise the checkpoint for its engine."""
     import torch
 
-    torch.set_num_threads(order.threads)
+    torch.set_num_threads(order.setup.threads)
     before = _prepared(order)
-    engine = engine_kind(order.engine).load()
+    kind = engine_kind(order.engine)
+    if reason := kind.refusal(order.candidate.family, order.setup.precision, order.setup.device):
+        raise UnavailableError(reason)
+    engine = kind.load()
     channel.progress(0.0, "exporting")
-    folder = engine.prepare(before.checkpoint, order.precision, ArtefactStore(order.cache_dir))
+    folder = engine.prepare(before.checkpoint, order.setup, ArtefactStore(order.cache_dir))
     return Outcome([], Prepared(before.checkpoint, folder))
 
 
@@ -121,8 +123,7 @@ def score(order: WorkOrder, channel: Channel) -> Outcome:
     family = family_of(session, tokenizer)
     parent = _parent(order)
     facts = [
-        Fact(metric="weights_bytes", value=float(session.facts.weights_bytes)),
-        Fact(metric="quantised_share", value=session.facts.quantised_share),
+        *weight_facts(session.facts.weights),
         *measure_text(session, family, order.documents, counts, order.scoring, parent),
         *answers(session, family, order.documents, counts, order.questions),
         Fact(
@@ -135,12 +136,22 @@ def score(order: WorkOrder, channel: Channel) -> Outcome:
     return Outcome(facts)
 
 
+def weight_facts(weights: Weights) -> list[Fact]:
+    """Size of the weights, and what of them is quantised, with the counts that prove it."""
+    counts = {"elements": dict(weights.elements), "operators": dict(weights.operators)}
+    return [
+        Fact(metric="weights_bytes", value=float(weights.bytes_on_disk)),
+        Fact(metric="quantised_share", value=weights.quantised_share, protocol=counts),
+        Fact(metric="step_bytes", value=float(weights.step_bytes)),
+    ]
+
+
 def _parent(order: WorkOrder) -> Session | None:
     """The checkpoint in fp32 torch, that a variant is compared with; None for itself."""
-    if (order.engine, order.precision) == PARENT:
+    if (order.engine, order.setup.precision) == PARENT:
         return None
-    engine = engine_kind(PARENT[0]).load()
-    return engine.open(_prepared(order).checkpoint.path, order.candidate.family, PARENT[1], order.threads)
+    engine, setup = engine_kind(PARENT[0]).load(), replace(order.setup, precision=PARENT[1])
+    return engine.open(_prepared(order).checkpoint.path, order.candidate.family, setup)
 
 
 def use_memory(order: WorkOrder, channel: Channel) -> Outcome:
@@ -164,10 +175,10 @@ def time_variant(order: WorkOrder, channel: Channel) -> Outcome:
     engine, before = engine_kind(order.engine).load(), _prepared(order)
     control = control_seconds(time.perf_counter)
     start = time.perf_counter()
-    session = engine.open(before.folder, order.candidate.family, order.precision, order.threads)
+    session = engine.open(before.folder, order.candidate.family, order.setup)
     load_seconds = time.perf_counter() - start
     facts = time_session(session, prompt, batch, order.timing, time.perf_counter)
-    threads = {"threads": order.threads}
+    threads = {"threads": order.setup.threads}
     return Outcome(
         [
             Fact(metric="control_seconds", value=control),
@@ -186,7 +197,7 @@ def _prepared(order: WorkOrder) -> Prepared:
 def _open(order: WorkOrder) -> tuple[Prepared, Session]:
     before = _prepared(order)
     engine = engine_kind(order.engine).load()
-    return before, engine.open(before.folder, order.candidate.family, order.precision, order.threads)
+    return before, engine.open(before.folder, order.candidate.family, order.setup)
 
 
 def _real_tokens(tokenizer: object, order: WorkOrder) -> tuple[Ids, Ids]:

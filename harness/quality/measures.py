@@ -44,7 +44,7 @@ def measure_text(
     variants are scored one window at a time, since dynamic int8 depends on the other rows, and then in batches as well.
     """
     text = family.text(documents, scoring)
-    quantised = session.facts.quantised_share > 0
+    quantised = session.facts.weights.quantised_share > 0
     rows = 1 if quantised else scoring.batch_size
     unknown = sum(int((window.targets == family.unknown).sum()) for window in text.windows)
     noted = {"unknown_tokens": unknown} if unknown else {}

@@ -63,7 +63,7 @@ class Questions:
     def __init__(self, session: Session, family: Family, names: Sequence[Document], counts: Ints) -> None:
         self._session, self._family, self._names = session, family, names
         self._counts = resized(counts, session.facts.vocabulary_size)
-        self._rows = 1 if session.facts.quantised_share > 0 else ROWS
+        self._rows = 1 if session.facts.weights.quantised_share > 0 else ROWS
 
     def continuations(self, items: Sequence[Continuation]) -> list[Fact]:
         """``continuation_bits_per_byte``: sum of NLL / (ln 2 * UTF-8 bytes of the continuations)."""

@@ -87,7 +87,7 @@ def snapshot(threads: int) -> Environment:
         python=platform.python_version(),
         versions={package: found for package in _PACKAGES if (found := installed_version(package))},
         threads=threads,
-        gpus=_gpus(),
+        gpus=gpu_names(),
         governor=_first_line(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")) or "not readable",
         commit=commit,
         dirty=dirty,
@@ -136,7 +136,9 @@ def _cpu() -> tuple[str, set[str]]:
     return info.get("brand_raw") or platform.processor() or platform.machine(), set(info.get("flags", ()))
 
 
-def _gpus() -> tuple[str, ...]:
+@cache
+def gpu_names() -> tuple[str, ...]:
+    """The NVIDIA GPUs that the driver lists, with its version and their memory."""
     listing = _run("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
     return tuple(line.strip() for line in listing.splitlines()) if listing else ()
 

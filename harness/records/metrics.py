@@ -83,7 +83,20 @@ _ALL = [
     Metric("parameters", "size", "parameters", False, "parameters", "trainable weights of the candidate"),
     Metric("weights_bytes", "size", "bytes", False, "weights", "size on disk of the weights that the engine loads"),
     Metric(
-        "quantised_share", "size", "fraction", None, "quantised", "share of the weights that really are stored as int8"
+        "quantised_share",
+        "size",
+        "fraction",
+        None,
+        "quantised",
+        "share of the weights that really are stored in integers",
+    ),
+    Metric(
+        "step_bytes",
+        "size",
+        "bytes",
+        False,
+        "bytes a step",
+        "weights, with their scales, that the matrix products of a decode step (masked: an encode) must read",
     ),
     *_QUALITY,
     *(_floor_of(metric) for metric in _QUALITY if metric.name in _WITH_FLOOR),

@@ -43,7 +43,7 @@ def generation_pass(session: Session, prompt: Ids, new_tokens: int, clock: Clock
     if limit is not None and len(prompt) + new_tokens > limit:
         raise HarnessError(f"{len(prompt)} + {new_tokens} tokens are more than the model's {limit} positions")
     times = [clock()]
-    token = int(session.prefill(prompt).argmax())
+    token = int(session.prefill(prompt, new_tokens).argmax())
     times.append(clock())
     for _ in range(new_tokens - 1):
         token = int(session.step(token).argmax())

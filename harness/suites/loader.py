@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from harness.candidates.catalogue import resolve
 from harness.corpora.catalogue import check_corpus_name
-from harness.engines.catalogue import engine_kind
+from harness.engines.catalogue import DEVICES, engine_kind
 from harness.errors import HarnessError, nearest
 from harness.suites.schema import Suite
 
@@ -67,13 +67,22 @@ def check_suite(table: dict[str, Any], source: str) -> Suite:
         for candidate in suite.candidates:
             resolve(candidate, suite.candidate)
         for variant in suite.variants:
-            engine, _, precision = variant.partition("/")
+            engine, precision, device = split_variant(variant, suite.device)
             kind = engine_kind(engine)
             if precision not in kind.precisions:
                 raise HarnessError(f"variant '{variant}': engine '{engine}' has {', '.join(kind.precisions)}")
+            if device not in DEVICES:
+                raise HarnessError(f"variant '{variant}': expected device {' or '.join(DEVICES)}, not '{device}'")
     except HarnessError as error:
         raise HarnessError(f"{source}: {error}") from None
     return suite
+
+
+def split_variant(variant: str, device: str) -> tuple[str, str, str]:
+    """Engine, precision and device of ``ENGINE/PRECISION[/DEVICE]``; ``device`` is that of variants that name none."""
+    engine, _, rest = variant.partition("/")
+    precision, _, own = rest.partition("/")
+    return engine, precision, own or device
 
 
 def _apply(table: dict[str, Any], setting: str) -> None:

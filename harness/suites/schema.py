@@ -124,9 +124,9 @@ class Suite(Description):
     title: str = ""
     corpus: str = "sotu"
     candidates: tuple[str, ...] = Field(min_length=1)
-    variants: tuple[str, ...] = Field(min_length=1, description="ENGINE/PRECISION")
+    variants: tuple[str, ...] = Field(min_length=1, description="ENGINE/PRECISION[/DEVICE]")
     skip: tuple[str, ...] = Field(default=(), description="patterns of variants to leave out")
-    device: Literal["cpu"] = "cpu"
+    device: Literal["cpu", "cuda"] = Field("cpu", description="of the variants that name none")
     rounds: int = Field(default=6, ge=1, le=1000, description="fresh timing workers a variant")
     threads: int | None = Field(default=None, ge=1, le=1024, description="threads of every engine; default all cores")
     seed: int = Field(default=0, ge=0, description="orders the rounds")

@@ -9,7 +9,7 @@ import pytest
 
 from harness.candidates.artefacts import ArtefactStore
 from harness.candidates.checkpoint import Checkpoint, load_tokenizer
-from harness.engines.base import Session, longest_input
+from harness.engines.base import Session, Setup, longest_input
 from harness.engines.catalogue import engine_kind
 from harness.engines.generation import generate, greedy
 from harness.errors import HarnessError
@@ -21,8 +21,8 @@ def open_session(tiny_checkpoints: dict[str, Checkpoint], tmp_path_factory: pyte
 
     def open_one(family: str, engine: str, precision: str) -> Session:
         running = engine_kind(engine).load()
-        folder = running.prepare(tiny_checkpoints[family], precision, store)
-        return running.open(folder, family, precision, 1)
+        folder = running.prepare(tiny_checkpoints[family], Setup(precision), store)
+        return running.open(folder, family, Setup(precision))
 
     return open_one
 
@@ -58,7 +58,7 @@ def test_steps_with_the_cache_give_the_logits_of_one_pass(open_session, engine: 
     session = open_session("causal", engine, "fp32")
     ids = _ids(1, 10)
     whole = _score(session, ids)[0]
-    assert session.prefill(ids[0, :4]) == pytest.approx(whole[3], abs=1e-4)
+    assert session.prefill(ids[0, :4], 8) == pytest.approx(whole[3], abs=1e-4)
     for position in range(4, 10):
         assert session.step(int(ids[0, position])) == pytest.approx(whole[position], abs=1e-4)
 
@@ -68,7 +68,7 @@ def test_seq2seq_steps_give_the_logits_of_one_pass(open_session, engine: str):
     session = open_session("seq2seq", engine, "fp32")
     source, decoder = _ids(1, 10), np.concatenate([[[0]], _ids(1, 5)], axis=1)
     whole = _score(session, source, decoder)[0]
-    assert session.prefill(source[0]) == pytest.approx(whole[0], abs=1e-4)
+    assert session.prefill(source[0], 8) == pytest.approx(whole[0], abs=1e-4)
     for position in range(1, 6):
         assert session.step(int(decoder[0, position])) == pytest.approx(whole[position], abs=1e-4)
 
@@ -100,17 +100,17 @@ def test_long_rows_are_scored_in_chunks_with_the_same_logits(open_session, modul
 def test_a_second_prompt_does_not_remember_the_first(open_session, engine: str):
     session = open_session("causal", engine, "fp32")
     prompt = _ids(1, 8)[0]
-    first = session.prefill(prompt)
+    first = session.prefill(prompt, 8)
     session.step(7)
-    assert session.prefill(prompt) == pytest.approx(first, abs=1e-6)
+    assert session.prefill(prompt, 8) == pytest.approx(first, abs=1e-6)
 
 
 @pytest.mark.parametrize("family", ["causal", "masked", "seq2seq"])
 def test_int8_really_stores_its_weights_as_int8(open_session, family: str):
     full, small = (open_session(family, "onnxruntime", precision).facts for precision in ("fp32", "int8"))
-    assert full.quantised_share == 0
-    assert small.quantised_share > 0.9
-    assert small.weights_bytes < full.weights_bytes
+    assert full.weights.quantised_share == 0
+    assert small.weights.quantised_share > 0.9
+    assert small.weights.bytes_on_disk < full.weights.bytes_on_disk
 
 
 @pytest.mark.parametrize("family", ["causal", "masked", "seq2seq"])
@@ -125,7 +125,7 @@ def test_bf16_stays_near_fp32_and_halves_the_weights(open_session, monkeypatch: 
     monkeypatch.setattr("harness.engines.torch_engine.bf16_slowdown", lambda: 1.0)
     ids = _ids(1, 24)
     full, half = open_session("causal", "torch", "fp32"), open_session("causal", "torch", "bf16")
-    assert half.facts.weights_bytes < 0.6 * full.facts.weights_bytes
+    assert half.facts.weights.bytes_on_disk < 0.6 * full.facts.weights.bytes_on_disk
     assert np.corrcoef(_score(half, ids).ravel(), _score(full, ids).ravel())[0, 1] > 0.99
 
 
@@ -163,10 +163,10 @@ def test_a_prompt_that_does_not_fit_is_refused(open_session, tiny_checkpoints):
 
 def test_a_corrupt_graph_is_one_clear_line(tiny_checkpoints, tmp_path: Path):
     running = engine_kind("onnxruntime").load()
-    folder = running.prepare(tiny_checkpoints["causal"], "fp32", ArtefactStore(tmp_path))
+    folder = running.prepare(tiny_checkpoints["causal"], Setup("fp32"), ArtefactStore(tmp_path))
     (folder / "model.onnx").write_bytes(b"not onnx")
     with pytest.raises(HarnessError, match=r"cannot load model\.onnx"):
-        running.open(folder, "causal", "fp32", 1)
+        running.open(folder, "causal", Setup("fp32"))
 
 
 def test_an_unknown_engine_is_met_with_the_nearest_name():

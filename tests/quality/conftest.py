@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.candidates.checkpoint import Checkpoint, load_model, load_tokenizer
-from harness.engines.base import Session
+from harness.engines.base import Session, Setup
 from harness.engines.torch_engine import TorchEngine
 from harness.quality.family import Family
 from harness.quality.measures import family_of
@@ -32,7 +32,7 @@ def loaded(tiny_checkpoints: dict[str, Checkpoint]) -> Callable[[str], Loaded]:
     def load(family: str) -> Loaded:
         if family not in found:
             checkpoint = tiny_checkpoints[family]
-            session = TorchEngine().open(checkpoint.path, family, "fp32", 1)
+            session = TorchEngine().open(checkpoint.path, family, Setup("fp32"))
             tokenizer = load_tokenizer(checkpoint.path)
             model = load_model(checkpoint.path, family)
             found[family] = Loaded(session, tokenizer, family_of(session, tokenizer), model)

@@ -13,6 +13,7 @@ import pytest
 from harness.candidates.checkpoint import Checkpoint, load_tokenizer
 from harness.corpora.corpus import Corpus, Document
 from harness.corpora.wikitext import articles
+from harness.engines.base import Setup
 from harness.engines.torch_engine import TorchEngine
 from harness.quality.detokenise import detokenise_wikitext
 from harness.quality.family import Scoring
@@ -61,7 +62,7 @@ def _theirs(checkpoint: Path, documents: Sequence[Document], folder: Path) -> di
 
 
 def _ours(checkpoint: Path, documents: Sequence[Document]) -> dict[str, float]:
-    session, tokenizer = TorchEngine().open(checkpoint, "causal", "fp32", 2), load_tokenizer(checkpoint)
+    session, tokenizer = TorchEngine().open(checkpoint, "causal", Setup("fp32", threads=2)), load_tokenizer(checkpoint)
     scoring = Scoring(protocol="lm-eval", block_size=0, detokenise=True)
     counts = np.ones(session.facts.vocabulary_size, dtype=np.int64)
     facts = measure_text(session, family_of(session, tokenizer), documents, counts, scoring)

@@ -9,7 +9,7 @@ from scipy.special import log_softmax
 from harness.candidates.artefacts import ArtefactStore
 from harness.candidates.checkpoint import Checkpoint
 from harness.corpora.corpus import Corpus
-from harness.engines.base import Session
+from harness.engines.base import Session, Setup
 from harness.engines.catalogue import engine_kind
 from harness.quality.family import Scoring
 from harness.quality.measures import measure_text
@@ -24,8 +24,8 @@ def variant(tiny_checkpoints: dict[str, Checkpoint], tmp_path_factory: pytest.Te
 
     def open_one(family: str, precision: str) -> Session:
         engine = engine_kind("onnxruntime").load()
-        folder = engine.prepare(tiny_checkpoints[family], precision, store)
-        return engine.open(folder, family, precision, 1)
+        folder = engine.prepare(tiny_checkpoints[family], Setup(precision), store)
+        return engine.open(folder, family, Setup(precision))
 
     return open_one
 

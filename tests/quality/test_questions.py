@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from harness.corpora.corpus import Corpus, Document
+from harness.engines.base import Weights
 from harness.errors import HarnessError
 from harness.items.blimp import BlimpPairs
 from harness.items.items import Choice, Cloze, Continuation
@@ -27,7 +28,7 @@ class FixedLikelihoods:
     def __init__(self, probabilities: list[float]) -> None:
         self._logits = np.log(np.asarray(probabilities)).astype(np.float32)
         self.facts = SimpleNamespace(
-            family="causal", vocabulary_size=len(probabilities), positions=None, quantised_share=0.0
+            family="causal", vocabulary_size=len(probabilities), positions=None, weights=Weights(0)
         )
 
     def score(self, ids, read, decoder_ids=None):
@@ -157,7 +158,7 @@ def test_masking_by_token_asks_again_only_where_a_word_has_several(loaded, corpu
 
 
 def test_quantised_variants_answer_one_window_at_a_time(asked: Questions):
-    asked._session.facts.quantised_share = 1.0
+    asked._session.facts.weights = Weights(1, {"int8": 1})
     again = Questions(asked._session, asked._family, asked._names, asked._counts)
     assert again.continuations([Continuation(0, "x", " a b")])[0].protocol["batch_size"] == 1
 

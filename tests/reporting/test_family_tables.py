@@ -14,7 +14,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from harness.corpora.corpus import Document
-from harness.engines.base import SessionFacts
+from harness.engines.base import SessionFacts, Weights
 from harness.quality.causal import Causal
 from harness.quality.family import Family, Scoring
 from harness.quality.masked import Masked
@@ -102,7 +102,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 def words_of(kind: type[Family], family: str, tokenizer: PreTrainedTokenizerFast, scoring: Scoring) -> str:
     """The words for a protocol as the family itself writes it, for a model that reads 16 tokens."""
-    asked = kind(tokenizer, SessionFacts(family, len(tokenizer), 0, 0.0, "cpu", positions=16))
+    asked = kind(tokenizer, SessionFacts(family, len(tokenizer), Weights(0), "cpu", positions=16))
     text = asked.text([Document("letters", " ".join(WORDS))], scoring)
     metric = MEASURES[family][0]
     return protocol_words([row("a", {metric: scored(metric, NATS, **text.protocol, batch_size=8)}, family)])

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from harness.engines.base import SessionFacts
+from harness.engines.base import SessionFacts, Weights
 from harness.errors import HarnessError
 from harness.speed.control import control_seconds
 from harness.speed.memory import unique_memory
@@ -34,7 +34,7 @@ class Steady:
 
     def __init__(self, clock: Clock, family: str = "causal", slow_calls: int = 0) -> None:
         self.clock, self.slow_calls = clock, slow_calls
-        self.facts = SessionFacts(family, 50, 1000, 0.0, "cpu", 200)
+        self.facts = SessionFacts(family, 50, Weights(1000), "cpu", 200)
         self.steps = 0
 
     def _spend(self, seconds: float) -> np.ndarray:
@@ -42,7 +42,7 @@ class Steady:
         self.slow_calls -= 1
         return np.zeros(50, dtype=np.float32)
 
-    def prefill(self, ids: np.ndarray) -> np.ndarray:
+    def prefill(self, ids: np.ndarray, room: int) -> np.ndarray:
         return self._spend(0.5)
 
     def step(self, token: int) -> np.ndarray:

@@ -126,10 +126,15 @@ def test_an_unknown_engine_suggests_the_nearest(refusal):
     assert text == "unknown engine 'onnxruntim' (did you mean 'onnxruntime'?)"
 
 
-@pytest.mark.parametrize("variant", ["torch/int4", "torch", "torch/", "torch/fp32/cpu"])
+@pytest.mark.parametrize("variant", ["torch/int3", "torch", "torch/"])
 def test_an_unknown_precision_lists_those_of_the_engine(refusal, variant):
     text = refusal(whole=f"candidates = ['gpt2-mini']\nvariants = ['{variant}']")
-    assert text == f"variant '{variant}': engine 'torch' has fp32, bf16"
+    assert text.startswith(f"variant '{variant}': engine 'torch' has fp32, ")
+
+
+def test_an_unknown_device_lists_those_that_there_are(refusal):
+    text = refusal(whole="candidates = ['gpt2-mini']\nvariants = ['torch/fp32/tpu']")
+    assert text == "variant 'torch/fp32/tpu': expected device cpu or cuda, not 'tpu'"
 
 
 def test_an_unknown_corpus_suggests_the_nearest(refusal):
