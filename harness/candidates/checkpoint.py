@@ -85,7 +85,7 @@ def _read_header(file: Path) -> dict[str, Any]:
 def load_model(path: Path, family: str, dtype: str = "float32") -> PreTrainedModel:
     """The model in evaluation mode, in the given torch data type. Raises HarnessError if it is of another family."""
     try:
-        model = _model_class(family).from_pretrained(
+        model = model_class(family).from_pretrained(
             path, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False
         )
     except (ValueError, OSError, RuntimeError) as error:
@@ -95,6 +95,16 @@ def load_model(path: Path, family: str, dtype: str = "float32") -> PreTrainedMod
     return model
 
 
+def model_skeleton(path: Path, family: str) -> PreTrainedModel:
+    """The model of a checkpoint folder in evaluation mode, in memory that nothing has been written to."""
+    import transformers
+
+    configuration = transformers.AutoConfig.from_pretrained(path, local_files_only=True)
+    with transformers.modeling_utils.no_init_weights():
+        model: PreTrainedModel = model_class(family).from_config(configuration)
+    return model.eval()
+
+
 def count_parameters(checkpoint: Checkpoint) -> int:
     """Trainable weights of the model, tied ones once; a checkpoint may store others, such as buffers."""
     import torch
@@ -102,10 +112,11 @@ def count_parameters(checkpoint: Checkpoint) -> int:
 
     configuration = transformers.AutoConfig.from_pretrained(checkpoint.path, local_files_only=True)
     with torch.device("meta"):
-        return int(_model_class(checkpoint.family).from_config(configuration).num_parameters())
+        return int(model_class(checkpoint.family).from_config(configuration).num_parameters())
 
 
-def _model_class(family: str) -> Any:
+def model_class(family: str) -> Any:
+    """The class of transformers that loads models of a family."""
     import transformers
 
     return {
