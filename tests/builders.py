@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.records.record import Fact, Record, Subject
-from harness.records.rows import Row, Value
+from harness.records.rows import Row
+from harness.records.values import Value
 from harness.stats.intervals import Estimate, clustered_ratio, clustered_share, exponential, median_estimate
 
 BYTES_A_TOKEN = 4

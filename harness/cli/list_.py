@@ -55,22 +55,28 @@ def candidates(json_output: Json = False) -> None:
 
 @app.command()
 def engines(json_output: Json = False) -> None:
-    """Engines, what each offers, and what is missing."""
+    """Engines, what each offers, what it cannot run, and what is missing."""
     from harness.engines.catalogue import engine_kinds
 
-    _show(
-        [
-            {
-                "engine": kind.name,
-                "precisions": ", ".join(kind.precisions),
-                "devices": ", ".join(kind.devices),
-                "description": kind.description,
-                "status": kind.missing() or "ready",
-            }
-            for kind in engine_kinds().values()
-        ],
-        json_output,
-    )
+    kinds = engine_kinds().values()
+    lines: list[dict[str, Any]] = [
+        {
+            "engine": kind.name,
+            "precisions": ", ".join(kind.precisions),
+            "devices": ", ".join(kind.devices),
+            "description": kind.description,
+            "status": kind.missing() or "ready",
+        }
+        for kind in kinds
+    ]
+    if json_output:
+        _show([{**line, "cannot_run": dict(kind.lacks)} for line, kind in zip(lines, kinds, strict=True)], True)
+        return
+    _show(lines, False)
+    if lacking := [(kind.name, pattern, reason) for kind in kinds for pattern, reason in kind.lacks.items()]:
+        typer.echo("\nVariants (family/precision/device) that are skipped:")
+        for name, pattern, reason in lacking:
+            typer.echo(f"  {name}  {pattern}: {reason}")
 
 
 @app.command()

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.candidates.artefacts import MANIFEST, ArtefactStore
+from harness.candidates.catalogue import Candidate
 from harness.execution.plan import Task
 
-_GUESS_SECONDS = {"candidate": 60.0, "variant": 10.0, "score": 8.0, "memory": 2.0, "time": 2.5}
+_GUESS_SECONDS = {"candidate": 60.0, "variant": 10.0, "score": 8.0, "memory": 2.0, "limits": 8.0, "time": 2.5}
 _CACHED_SECONDS = 2.0
 _TRAINING_TOKENS_PER_SECOND = 3000.0
 
@@ -24,8 +25,8 @@ class Estimate:
 
     def of(self, task: Task) -> float:
         """Seconds that a task is expected to take."""
-        if task.kind == "candidate":
-            return self._preparing(task)
+        if task.kind == "candidate" and task.candidate is not None:
+            return self._preparing(task.candidate)
         for key in ((task.kind, task.subject.variant), (task.kind, "")):
             if key in self._seen:
                 return self._seen[key]
@@ -44,12 +45,12 @@ class Estimate:
             self._seen[(task.kind, task.subject.variant)] = seconds
             self._seen[(task.kind, "")] = seconds
 
-    def _preparing(self, task: Task) -> float:
-        spec = task.candidate.spec
-        if task.candidate.name not in self._cached:
-            description = task.candidate.description(self._corpus_hash)
-            place = self._store.place("checkpoints", task.candidate.name, description)
-            self._cached[task.candidate.name] = bool(spec.path) or (place / MANIFEST).exists()
-        if self._cached[task.candidate.name]:
+    def _preparing(self, candidate: Candidate) -> float:
+        spec = candidate.spec
+        if candidate.name not in self._cached:
+            description = candidate.description(self._corpus_hash)
+            place = self._store.place("checkpoints", candidate.name, description)
+            self._cached[candidate.name] = bool(spec.path) or (place / MANIFEST).exists()
+        if self._cached[candidate.name]:
             return _CACHED_SECONDS
         return spec.training.tokens / _TRAINING_TOKENS_PER_SECOND if spec.training else _GUESS_SECONDS["candidate"]

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.candidates.catalogue import resolve
-from harness.corpora.catalogue import load_corpus
 from harness.corpora.corpus import Corpus
 from harness.engines.catalogue import engine_kind
 from harness.execution.environment import worker_environment
 from harness.execution.estimate import Estimate
-from harness.execution.plan import CODE, Plan, Task, make_plan
+from harness.execution.plan import CODE, Plan, Task, make_plan, wanted_variants
 from harness.execution.run import Listener, Runner
+from harness.execution.sources import corpus_of, missing_checkpoints, without_network
 from harness.items.blimp import BlimpPairs, load_blimp
 from harness.records.environment import Environment, available_cores, snapshot, without_home
 from harness.records.hashing import code_digest, digest
 from harness.records.run_folder import RunFolder, create_run, find_runs
-from harness.suites.loader import NamedSuite, load_suite
+from harness.suites.loader import NamedSuite, load_suite, with_local
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Request:
     cache_dir: Path
     command: str
     dry_run: bool = False
+    local: tuple[str, ...] = ()
+    """``NAME=FOLDER``: checkpoints that stand in for published candidates."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Job:
     runner: Runner
     pending: list[Task]
     estimate: Estimate
+    missing: tuple[str, ...] = ()
+    """Candidates that cannot be had without a network, whose variants will be skipped."""
 
     def run(self, listener: Listener) -> None:
         """Run what is pending; see :meth:`harness.execution.run.Runner.run`."""
@@ -66,17 +70,23 @@ def begin(request: Request) -> Job:
     code are those it was begun with. Raises HarnessError for anything that is wrong with the request.
     """
     named = load_suite(request.suite, request.settings)
-    if request.offline:
+    own = with_local(named.suite.candidate, named.suite.candidates, request.local)
+    named = replace(named, suite=named.suite.model_copy(update={"candidate": own}))
+    wanted = wanted_variants(named.suite, request.only, request.skip)
+    candidates = list({candidate.name: candidate for candidate, *_ in wanted}.values())
+    without = without_network(named.suite, candidates, request.offline)
+    if without:
         os.environ.update(worker_environment(available_cores(), offline=True))
-    corpus = load_corpus(named.suite.corpus)
+    corpus = corpus_of(named.suite, candidates, without)
     environment = snapshot(named.suite.threads or available_cores())
     items = named.suite.items
     blimp = load_blimp(items.blimp, items.blimp_pairs) if items.blimp else None
     plan = make_plan(named.suite, corpus, environment, request.only, request.skip, blimp)
     folder = _folder(request, named, corpus, environment, blimp)
-    runner = Runner(folder, plan, corpus, environment, request.cache_dir, request.offline, blimp)
+    runner = Runner(folder, plan, corpus, environment, request.cache_dir, bool(without), blimp)
     pending = runner.pending()
-    return Job(plan, folder, runner, pending, Estimate(pending, request.cache_dir, corpus.hash))
+    missing = tuple(candidate.name for candidate in missing_checkpoints(candidates)) if without else ()
+    return Job(plan, folder, runner, pending, Estimate(pending, request.cache_dir, corpus.hash), missing)
 
 
 def _folder(

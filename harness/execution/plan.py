@@ -19,13 +19,14 @@ from harness.records.record import Subject
 from harness.suites.loader import split_variant
 from harness.suites.schema import Suite
 
-Kind = Literal["candidate", "variant", "score", "memory", "time"]
+Kind = Literal["candidate", "variant", "score", "memory", "limits", "time"]
 
 WORDS: dict[Kind, str] = {
     "candidate": "prepare",
     "variant": "prepare",
     "score": "score",
     "memory": "measure memory of",
+    "limits": "measure limits of",
     "time": "time",
 }
 Crossed = tuple[Candidate, str, str, str]
@@ -35,10 +36,11 @@ CODE = ("training", "corpora", "candidates", "items", "quality", "speed", "engin
 
 @dataclass(frozen=True)
 class Task:
-    """One unit of work in one worker process. ``needs`` are hashes of tasks that must have been prepared first."""
+    """One unit of work in one worker process. ``needs`` are hashes of tasks that must have been prepared first.
+    ``candidate`` is None where the machine itself is measured."""
 
     kind: Kind
-    candidate: Candidate
+    candidate: Candidate | None
     subject: Subject
     hash: str
     needs: tuple[str, ...] = ()
@@ -53,7 +55,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Plan:
-    """Tasks in the order they are done: candidates, variants, scores, memory, then timings in rounds."""
+    """Tasks in the order they are done: candidates, variants, scores, memory, the limits of each device, then timings
+    in rounds."""
 
     suite: Suite
     tasks: tuple[Task, ...]
@@ -76,9 +79,7 @@ def make_plan(
 
     Raises HarnessError when nothing is left to do, or when a pattern matches no variant.
     """
-    candidates = [resolve(name, suite.candidate) for name in suite.candidates]
-    wanted = _selected(_cross(candidates, suite), only, skip, suite.skip)
-    _refuse_the_impossible(wanted)
+    wanted = wanted_variants(suite, only, skip)
     used = _with_teachers([candidate for candidate, *_ in wanted])
     base = {"environment": environment.hash, "code": code_digest(*CODE)}
     preparing: dict[str, Task] = {}
@@ -86,17 +87,30 @@ def make_plan(
         preparing[each.name] = _prepare_candidate(each, corpus, base, preparing)
     variants = [_prepare_variant(*crossed, preparing[crossed[0].name]) for crossed in wanted]
     asked = [suite.evaluation, suite.items, suite.generation]
-    scoring = {"tables": [each.model_dump() for each in asked], "blimp": blimp.hash if blimp else ""}
+    scoring = {
+        "tables": [each.model_dump() for each in asked],
+        "blimp": blimp.hash if blimp else "",
+        "prompt_tokens": suite.timing.prompt_tokens,
+    }
     scores = [_measure(task, "score", scoring) for task in variants]
     timing = suite.timing.model_dump()
     memory = [_measure(task, "memory", timing) for task in variants]
+    limits = [_measure_machine(device, base) for device in _usable_devices(wanted)]
     rounds = []
     shuffler = random.Random(suite.seed)
     for number in range(suite.rounds):
         order = list(variants)
         shuffler.shuffle(order)
         rounds += [_measure(task, "time", timing, number) for task in order]
-    return Plan(suite, (*preparing.values(), *variants, *scores, *memory, *rounds))
+    return Plan(suite, (*preparing.values(), *variants, *scores, *memory, *limits, *rounds))
+
+
+def wanted_variants(suite: Suite, only: Sequence[str] = (), skip: Sequence[str] = ()) -> list[Crossed]:
+    """Candidates crossed with variants, less what patterns leave out; see :func:`make_plan` for the errors."""
+    candidates = [resolve(name, suite.candidate) for name in suite.candidates]
+    wanted = _selected(_cross(candidates, suite), only, skip, suite.skip)
+    _refuse_the_impossible(wanted)
+    return wanted
 
 
 def variant_name(candidate: str, engine: str, precision: str, device: str) -> str:
@@ -134,6 +148,16 @@ def _refuse_the_impossible(wanted: list[Crossed]) -> None:
         raise HarnessError("; ".join(dict.fromkeys(reason for reason in reasons if reason)))
 
 
+def _usable_devices(wanted: list[Crossed]) -> list[str]:
+    """The devices on which at least one of the variants can run here, in order."""
+    usable = [
+        device
+        for candidate, engine, precision, device in wanted
+        if not engine_kind(engine).refusal(candidate.family, precision, device)
+    ]
+    return list(dict.fromkeys(usable))
+
+
 def _matches(name: str, pattern: str) -> bool:
     """A pattern names a whole variant, or its beginning up to a slash."""
     return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, f"{pattern}/*")
@@ -155,7 +179,7 @@ def _with_teachers(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 def _prepare_candidate(candidate: Candidate, corpus: Corpus, base: dict[str, str], before: Mapping[str, Task]) -> Task:
     subject = Subject(candidate.name, candidate.name, candidate.family, candidate.spec.origin)
-    inputs = ["candidate", base, candidate.description(corpus.hash), corpus.hash]
+    inputs = ["candidate", base, candidate.name, candidate.description(corpus.hash), corpus.hash]
     needs = (before[candidate.teacher.name].hash,) if candidate.teacher else ()
     return Task("candidate", candidate, subject, short(digest(inputs)), needs)
 
@@ -178,3 +202,8 @@ def _measure(variant: Task, kind: Kind, settings: dict[str, Any], round: int | N
     inputs = [kind, variant.hash, settings, round]
     needs = (*variant.needs, variant.hash)
     return Task(kind, variant.candidate, variant.subject, short(digest(inputs)), needs, round)
+
+
+def _measure_machine(device: str, base: dict[str, str]) -> Task:
+    subject = Subject(f"machine/{device}", candidate="", family="", origin="", device=device)
+    return Task("limits", None, subject, short(digest(["limits", device, base])))

@@ -15,7 +15,7 @@ from harness.errors import HarnessError
 from harness.execution.interrupts import Interrupts
 from harness.execution.local import LocalExecutor, Result
 from harness.execution.plan import Plan, Task
-from harness.execution.work import Prepared, WorkOrder
+from harness.execution.work import MachineOrder, Prepared, WorkOrder
 from harness.items.blimp import BlimpPairs
 from harness.items.questionnaire import Questionnaire, Quotas, draw_up
 from harness.quality.family import Scoring
@@ -26,7 +26,8 @@ from harness.speed.timing import Timing
 
 PROMPT_BYTES = 40_000
 PREPARING = ("candidate", "variant")
-_DEADLINE = {"candidate": "prepare", "variant": "prepare", "score": "score", "memory": "time", "time": "time"}
+_DEADLINE = {"candidate": "prepare", "variant": "prepare", "score": "score", "memory": "time", "limits": "time",
+             "time": "time"}  # fmt: skip
 
 
 class Listener(Protocol):
@@ -90,7 +91,7 @@ class Runner:
             status = statuses.get(task.hash)
             if task.kind == "variant" and status == "skipped":
                 return statuses.get(task.needs[0]) == "ok"
-            if task.kind not in PREPARING and statuses.get(task.needs[-1]) == "skipped":
+            if task.kind not in PREPARING and task.needs and statuses.get(task.needs[-1]) == "skipped":
                 return statuses.get(task.needs[0]) == "ok"
             return status == "ok"
 
@@ -114,7 +115,7 @@ class Runner:
             executor = LocalExecutor(self.environment.threads, self.offline)
             tasks = self.pending()
             for index, task in enumerate(tasks):
-                if task.kind in PREPARING or task.needs[-1] in self._state.prepared:
+                if task.kind in PREPARING or not task.needs or task.needs[-1] in self._state.prepared:
                     listener.began(task, index, len(tasks))
                     listener.ended(task, self._run_task(task, executor, listener))
 
@@ -152,7 +153,9 @@ class Runner:
         else:
             self._state.unavailable[task.hash] = result
 
-    def _order(self, task: Task) -> WorkOrder:
+    def _order(self, task: Task) -> WorkOrder | MachineOrder:
+        if task.candidate is None:
+            return MachineOrder(task.subject.device, self.environment.threads)
         suite = self.plan.suite
         generation = suite.generation
         return WorkOrder(

@@ -11,6 +11,7 @@ import numpy as np
 from harness.candidates.artefacts import ArtefactStore
 from harness.candidates.catalogue import Candidate
 from harness.candidates.checkpoint import Checkpoint, count_parameters, load_tokenizer
+from harness.candidates.operations import prefill_operations
 from harness.corpora.corpus import Document
 from harness.engines.base import Ids, Session, Setup, Weights
 from harness.engines.catalogue import engine_kind
@@ -62,6 +63,14 @@ class WorkOrder:
 
 
 @dataclass(frozen=True)
+class MachineOrder:
+    """What a worker needs that measures the machine itself."""
+
+    device: str
+    threads: int
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a task found out, and what it hands on."""
 
@@ -69,8 +78,10 @@ class Outcome:
     prepared: Prepared | None = None
 
 
-def perform(order: WorkOrder, channel: Channel) -> Outcome:
+def perform(order: WorkOrder | MachineOrder, channel: Channel) -> Outcome:
     """Do the task. Raises HarnessError or UnavailableError with the reason where it cannot be done."""
+    if isinstance(order, MachineOrder):
+        return measure_machine(order)
     tasks = {
         "candidate": prepare_candidate,
         "variant": prepare_variant,
@@ -124,6 +135,7 @@ def score(order: WorkOrder, channel: Channel) -> Outcome:
     parent = _parent(order)
     facts = [
         *weight_facts(session.facts.weights),
+        *operation_facts(before.checkpoint, order.timing.prompt_tokens),
         *measure_text(session, family, order.documents, counts, order.scoring, parent),
         *answers(session, family, order.documents, counts, order.questions),
         Fact(
@@ -144,6 +156,20 @@ def weight_facts(weights: Weights) -> list[Fact]:
         Fact(metric="quantised_share", value=weights.quantised_share, protocol=counts),
         Fact(metric="step_bytes", value=float(weights.step_bytes)),
     ]
+
+
+def operation_facts(checkpoint: Checkpoint, prompt_tokens: int) -> list[Fact]:
+    """Operations of the timed prompt; none for architectures whose work depends on the data."""
+    operations = prefill_operations(checkpoint, prompt_tokens)
+    about = {"prompt_tokens": prompt_tokens, "counted": "matrix products of the architecture"}
+    return [] if operations is None else [Fact(metric="prefill_operations", value=float(operations), protocol=about)]
+
+
+def measure_machine(order: MachineOrder) -> Outcome:
+    """Measure what the machine can do at best on a device, with the run's threads."""
+    from harness.speed.limits import Bench, measure_limits
+
+    return Outcome(measure_limits(Bench(order.device, order.threads, time.perf_counter)))
 
 
 def _parent(order: WorkOrder) -> Session | None:

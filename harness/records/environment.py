@@ -33,7 +33,8 @@ _PACKAGES = (
     "datasets",
     "numpy",
 )
-_ISA = ("avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+_ISA = ("avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx_vnni_int8", "avx512_bf16",
+        "avx512_fp16", "amx_tile", "amx_bf16", "amx_fp16", "amx_int8")  # fmt: skip
 _ISA_ARM = ("asimd", "asimddp", "i8mm", "bf16", "sve")
 
 
@@ -123,9 +124,13 @@ def conditions() -> dict[str, Any]:
 
 
 def isa_flags() -> tuple[str, ...]:
-    """The vector and matrix instructions of this CPU that matter to language models."""
-    flags = _cpu()[1]
-    return tuple(flag for flag in (*_ISA, *_ISA_ARM) if flag in flags)
+    """The vector and matrix instructions of this CPU that matter to language models, by Linux's names for them."""
+    return known_instructions(_cpu()[1])
+
+
+def known_instructions(flags: set[str]) -> tuple[str, ...]:
+    """Of a CPU's flags those that matter, in a fixed order; some systems write ``avx512vnni`` for ``avx512_vnni``."""
+    return tuple(flag for flag in (*_ISA, *_ISA_ARM) if flag in flags or flag.replace("avx512_", "avx512") in flags)
 
 
 @cache

@@ -30,9 +30,12 @@ def file_digest(path: Path) -> str:
 
 @cache
 def code_digest(*parts: str) -> str:
-    """SHA-256 over the source files of the named parts of this package, such as ``"training"`` or ``"quality"``.
+    """SHA-256 over the source files of the named parts of this package: folders such as ``"training"``, or modules such
+    as ``"engines/export.py"``.
 
     A task or an artefact that names the parts that made it is made again when their code changes.
     """
-    files = sorted(path for part in parts for path in (PACKAGE / part).rglob("*.py"))
+    folders = [PACKAGE / part for part in parts if not part.endswith(".py")]
+    modules = [PACKAGE / part for part in parts if part.endswith(".py")]
+    files = sorted({*modules, *(path for folder in folders for path in folder.rglob("*.py"))})
     return digest({str(path.relative_to(PACKAGE)): file_digest(path) for path in files})

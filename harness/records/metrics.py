@@ -79,6 +79,28 @@ def _floor_of(metric: Metric) -> Metric:
     return _quality(f"unigram_{metric.name}", metric.unit, "unigram baseline", words, None)
 
 
+def _limit(name: str, unit: str, title: str, description: str) -> Metric:
+    return Metric(name, "limit", unit, None, title, description)
+
+
+_LIMITS = [
+    _limit("read_bandwidth", "bytes/s", "read bandwidth",
+           "the machine: bytes a second of reading a block much larger than the caches"),
+    *(
+        _limit(f"matmul_peak_{kind}", "op/s", f"{kind} peak",
+               f"the machine: operations a second of the best product of two {kind} matrices")
+        for kind in ("fp32", "bf16", "fp16", "int8")
+    ),
+    _limit("prefill_operations", "op", "operations",
+           "operations of the matrix products from the timed prompt to the first token (masked: of an encode)"),
+    _limit("decode_fraction_of_limit", "fraction", "decode, of the limit",
+           "decode over the read bandwidth divided by the bytes of weights that a step reads"),
+    _limit("prefill_fraction_of_limit", "fraction", "prefill, of the limit",
+           "prefill over the matrix-product peak divided by the operations that a token takes"),
+    _limit("encode_fraction_of_limit", "fraction", "encode, of the limit",
+           "encode (batch 1) over the matrix-product peak divided by the operations that a token takes"),
+]  # fmt: skip
+
 _ALL = [
     Metric("parameters", "size", "parameters", False, "parameters", "trainable weights of the candidate"),
     Metric("weights_bytes", "size", "bytes", False, "weights", "size on disk of the weights that the engine loads"),
@@ -157,6 +179,7 @@ _ALL = [
         "highest unique memory of the worker while loading and running, over its baseline before loading",
     ),
     Metric("control_seconds", "speed", "s", False, "control", "a fixed workload that tells whether the machine moved"),
+    *_LIMITS,
     Metric("training_loss", "training", "nats/token", False, "training loss", "mean loss of the logged training steps"),
     Metric("validation_loss", "training", "nats/token", False, "validation loss", "loss on the validation split"),
     Metric("text", "sample", "text", None, "sample", "text made by the variant"),

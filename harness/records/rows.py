@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from harness.records.metrics import METRICS
 from harness.records.record import Fact, Record, Subject
+from harness.records.roofline import fractions_of_limit, machine_limits
+from harness.records.values import Value
 from harness.stats.intervals import Estimate, median_estimate
 
 _MEASURED = ("score", "memory", "time")
-
-
-@dataclass(frozen=True)
-class Value:
-    """A metric of a row. ``rounds`` holds one reading a timing round, ``documents`` the sums a document, where the
-    metric has them; paired comparisons are made of these."""
-
-    estimate: Estimate
-    rounds: dict[int, float] = field(default_factory=dict)
-    documents: dict[int, dict[str, float]] = field(default_factory=dict)
-    protocol: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,18 +37,25 @@ class Row:
 
 
 def make_rows(records: Sequence[Record]) -> list[Row]:
-    """Rows of all variants in records of finished tasks, in the order in which they were prepared."""
+    """Rows of all variants in records of finished tasks, in the order in which they were prepared.
+
+    Where the limits of the machine were measured, a row says which fraction of them its variant reaches.
+    """
     by_candidate: dict[str, list[Record]] = {}
     by_variant: dict[str, list[Record]] = {}
     for record in records:
         if record.kind == "candidate":
             by_candidate.setdefault(record.subject.candidate, []).append(record)
-        else:
+        elif record.kind != "limits":
             by_variant.setdefault(record.subject.variant, []).append(record)
-    return [_row(mine, by_candidate.get(mine[0].subject.candidate, [])) for mine in by_variant.values()]
+    limits = machine_limits(records)
+    return [
+        _row(mine, by_candidate.get(mine[0].subject.candidate, []), limits.get(mine[0].subject.device, {}))
+        for mine in by_variant.values()
+    ]
 
 
-def _row(mine: list[Record], shared: list[Record]) -> Row:
+def _row(mine: list[Record], shared: list[Record], limits: Mapping[str, float]) -> Row:
     closings = [record for record in mine if record.fact is None]
     bad = [record for record in closings if record.status != "ok"]
     facts = [(record, record.fact) for record in (*shared, *mine) if record.fact is not None]
@@ -66,6 +63,8 @@ def _row(mine: list[Record], shared: list[Record]) -> Row:
     for record, fact in facts:
         if fact.value is not None and METRICS[fact.metric].measure != "training":
             metrics.setdefault(fact.metric, []).append((record, fact))
+    values = {name: _value(found) for name, found in metrics.items()}
+    values |= fractions_of_limit(values, mine[0].subject.precision, limits)
     text = next((fact for _, fact in facts if fact.metric == "text"), None)
     missing = [kind for kind in _MEASURED if kind not in {record.kind for record in closings}]
     status, reason = (bad[0].status, _reason(bad[0])) if bad else ("ok", "")
@@ -75,7 +74,7 @@ def _row(mine: list[Record], shared: list[Record]) -> Row:
         subject=max((record.subject for record in mine), key=lambda subject: bool(subject.weights_hash)),
         status=status,
         reason=reason,
-        metrics={name: _value(found) for name, found in metrics.items()},
+        metrics=values,
         sample=text.text if text else "",
         sample_prompt=str(text.protocol.get("prompt", "")) if text else "",
     )

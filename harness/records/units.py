@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-_SCALED = ("bytes", "s", "parameters", "fraction")
+_SCALED = ("bytes", "bytes/s", "s", "op", "op/s", "parameters", "fraction")
 _BYTES = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
+_DECIMAL = (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3))
+_RATES = {"bytes/s": "B/s", "op": "op", "op/s": "op/s"}
 
 
 def quantity(value: float, unit: str) -> str:
-    """A value with its unit: three or four significant digits, bytes and seconds in a size that fits."""
+    """A value with its unit: three or four significant digits, bytes, seconds and operations in a size that fits."""
     if unit == "bytes":
         for name, size in _BYTES:
             if abs(value) >= size:
                 return f"{significant(value / size)} {name}"
         return f"{value:.0f} B"
+    if unit in _RATES:
+        prefix, scale = next((each for each in _DECIMAL if abs(value) >= each[1]), ("", 1.0))
+        return f"{significant(value / scale)} {prefix}{_RATES[unit]}"
     if unit == "s":
         return f"{significant(value)} s" if abs(value) >= 1 else f"{significant(value * 1000)} ms"
     if unit == "parameters":

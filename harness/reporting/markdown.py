@@ -8,11 +8,12 @@ from typing import Any
 from harness.records.record import Record
 from harness.records.rows import Row, make_rows
 from harness.records.run_folder import RunFolder
-from harness.reporting import quality, sections
+from harness.reporting import limits, quality, sections
 from harness.reporting.table import escape
 from harness.selection.equivalence import APPROXIMATE, EXACT
 from harness.selection.limits import parse_limit
 from harness.selection.recommend import UseCase
+from harness.selection.slower import slower_sentences
 from harness.selection.words import paragraphs
 
 _ACROSS = (
@@ -39,11 +40,11 @@ def report(run: RunFolder) -> str:
     parts += ["## Comparison", sections.comparison_table(rows).markdown(), _how_to_read(run, rows)]
     parts += _quality(run, rows)
     parts += _speed(rows)
-    parts += _changes(rows)
+    parts += _changes(run, rows)
     parts += _training_and_samples(records, rows)
     if problems := sections.problems_table(rows):
         parts += ["## Failed and skipped", problems.markdown()]
-    parts += ["## Environment", "\n".join(sections.environment_lines(run.info.get("environment", {})))]
+    parts += ["## Environment", "\n".join(_machine(run, records))]
     parts += ["## Reproduce", f"```\n{run.info.get('command', '')}\n```"]
     return "\n\n".join(parts) + "\n"
 
@@ -126,8 +127,18 @@ def _item_sizes(run: RunFolder) -> str:
     )
 
 
-def _changes(rows: Sequence[Row]) -> list[str]:
+def _machine(run: RunFolder, records: Sequence[Record]) -> list[str]:
+    return [*sections.environment_lines(run.info.get("environment", {})), *limits.limits_lines(records)]
+
+
+def _changes(run: RunFolder, rows: Sequence[Row]) -> list[str]:
     parts = []
+    if quantised := sections.quantised_table(rows):
+        parts += [
+            "### What was quantised",
+            "Weights by the type that they are stored in, counted in the files that the engine loads.",
+            quantised.markdown(),
+        ]
     if beside := quality.parent_table(rows):
         parts += [
             "### Each variant against its parent",
@@ -138,7 +149,9 @@ def _changes(rows: Sequence[Row]) -> list[str]:
         ]
     if change := sections.change_table(rows):
         parts += ["### Size and speed", "Ratios to fp32 torch; 95 % intervals, paired by round.", change.markdown()]
-    return ["## What ONNX and lower precision changed", *parts] if parts else []
+    if slower := slower_sentences(rows, run.info.get("environment", {}).get("isa", ())):
+        parts += ["### Slower than fp32", "\n".join(f"- {escape(sentence)}" for sentence in slower)]
+    return ["## What engine and precision changed", *parts] if parts else []
 
 
 def _speed(rows: Sequence[Row]) -> list[str]:
@@ -152,6 +165,8 @@ def _speed(rows: Sequence[Row]) -> list[str]:
     parts = ["## Speed", interval]
     for title, table in tables:
         parts += [f"### {title.capitalize()}", table.markdown()]
+    if distance := limits.limits_table(rows):
+        parts += ["### Distance from the limit", limits.HOW_TO_READ, distance.markdown()]
     return parts
 
 

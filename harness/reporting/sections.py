@@ -71,6 +71,24 @@ def change_table(rows: Sequence[Row]) -> Table | None:
     return without_empty_columns(headers, lines) if lines else None
 
 
+def quantised_table(rows: Sequence[Row]) -> Table | None:
+    """What of each variant below fp32 really is stored in fewer bits, by count, and which products read it."""
+    found = [
+        (row, row.metrics["quantised_share"])
+        for row in rows
+        if row.subject.precision != "fp32" and "quantised_share" in row.metrics
+    ]
+    types = list(dict.fromkeys(kind for _, share in found for kind in share.protocol.get("elements", {})))
+    lines = []
+    for row, share in found:
+        elements, operators = share.protocol.get("elements", {}), share.protocol.get("operators", {})
+        counts = [f"{elements[kind]:,}" if kind in elements else NOTHING for kind in types]
+        named = ", ".join(f"{count} {name}" for name, count in operators.items())
+        lines.append([f"`{row.variant}`", named or NOTHING, cell(row, "quantised_share"), *counts])
+    headers = ["variant", "matrix products with weights", METRICS["quantised_share"].title, *types]
+    return without_empty_columns(headers, lines, left=2) if lines else None
+
+
 def training_table(records: Sequence[Record]) -> Table | None:
     """Validation loss at even distances along each training run, against the unigram baseline."""
     lines = []

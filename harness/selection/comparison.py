@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 
 from harness.records.metrics import METRICS, PERPLEXITY
-from harness.records.rows import Row, Value
+from harness.records.rows import Row
+from harness.records.values import Value
 from harness.stats.intervals import Estimate, exponential
 from harness.stats.paired import paired_ratio_difference, paired_time_ratio
 

@@ -42,12 +42,17 @@ def parent_of(row: Row, rows: Sequence[Row]) -> Row | None:
 
 def not_equivalent(row: Row) -> str | None:
     """Why a variant is not equivalent to its parent; None where it is, and for what was not compared: the parent
-    itself, and a variant whose scoring did not end."""
+    itself, and a variant whose scoring did not end.
+
+    Where weights are random, the likeliest token counts in fp32 only: many tokens are nearly as likely, and the least
+    rounding swaps them.
+    """
     gate = gate_of(row.subject.precision)
     ratio, agreement = row.value("perplexity_ratio"), row.value("top1_agreement")
     if ratio is not None and abs(ratio - 1) > gate.perplexity:
         return f"its perplexity is {ratio - 1:+.2%} against fp32 torch, more than {gate.perplexity:.1%}"
-    if agreement is not None and agreement < gate.top1_agreement:
+    judged = row.subject.origin != "random" or gate is EXACT
+    if judged and agreement is not None and agreement < gate.top1_agreement:
         words = "its likeliest token is that of fp32 torch"
         return f"{words} in {agreement:.2%} of cases, less than {gate.top1_agreement:.1%}"
     return None

@@ -92,3 +92,18 @@ def test_a_suite_can_skip_by_itself(corpus, environment):
     table = {"candidates": ["gpt2-mini"], "variants": ["torch/fp32", "torch/bf16"], "skip": ["*/bf16/*"]}
     plan = make_plan(check_suite(table, "mine.toml"), corpus, environment)
     assert plan.variants == ("gpt2-mini/torch/fp32/cpu",)
+
+
+def test_the_machine_is_measured_once_a_device_right_before_the_timings(suite, corpus, environment):
+    tasks = make_plan(suite, corpus, environment).tasks
+    (at,) = [index for index, task in enumerate(tasks) if task.kind == "limits"]
+    assert tasks[at].subject.variant == "machine/cpu"
+    assert tasks[at].candidate is None
+    assert {task.kind for task in tasks[at + 1 :]} == {"time"}
+    assert "time" not in {task.kind for task in tasks[:at]}
+
+
+def test_a_device_that_no_variant_can_run_on_is_not_measured(corpus, environment):
+    table = {"candidates": ["gpt2-mini"], "variants": ["torch/fp32", "llamacpp/fp32/cuda"]}
+    plan = make_plan(check_suite(table, "mine.toml"), corpus, environment)
+    assert [task.subject.device for task in plan.tasks if task.kind == "limits"] == ["cpu"]

@@ -14,6 +14,7 @@ from harness.records.environment import (
     available_cores,
     conditions,
     installed_version,
+    known_instructions,
     memory_limit,
     snapshot,
     without_home,
@@ -108,3 +109,12 @@ def test_the_home_folder_is_written_without_the_name_of_its_user(monkeypatch):
 def test_a_home_that_is_the_root_folder_leaves_paths_alone(monkeypatch):
     monkeypatch.setenv("HOME", "/")
     assert without_home("no file /etc/a") == "no file /etc/a"
+
+
+@pytest.mark.parametrize("flag", ["avx512_vnni", "avx_vnni", "avx_vnni_int8", "avx512_bf16", "amx_tile", "amx_int8"])
+def test_instructions_for_low_precision_are_known(flag):
+    assert known_instructions({"sse2", flag, "avx2"}) == ("avx2", flag)
+
+
+def test_an_instruction_is_known_by_either_spelling():
+    assert known_instructions({"avx512vnni"}) == ("avx512_vnni",)

@@ -8,7 +8,8 @@ import pytest
 from builders import answered, make_row, scored, single
 
 from harness.records.metrics import METRICS
-from harness.records.rows import Row, Value
+from harness.records.rows import Row
+from harness.records.values import Value
 from harness.reporting.quality import across_families, items_words
 from harness.reporting.table import Table
 

@@ -20,7 +20,8 @@ from harness.quality.family import Family, Scoring
 from harness.quality.masked import Masked
 from harness.quality.seq2seq import Seq2Seq
 from harness.records.metrics import METRICS
-from harness.records.rows import Row, Value
+from harness.records.rows import Row
+from harness.records.values import Value
 from harness.reporting.quality import family_tables, protocol_words
 
 NATS = [230.0, 250.0, 240.0]

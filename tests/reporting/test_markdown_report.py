@@ -32,7 +32,8 @@ def test_the_sections_stand_in_the_order_of_a_readers_questions(run, parse):
         "Speed",
         "Generation",
         "Encoding",
-        "What ONNX and lower precision changed",
+        "What engine and precision changed",
+        "What was quantised",
         "Each variant against its parent",
         "Size and speed",
         "Training",
@@ -216,7 +217,7 @@ def test_what_a_lower_precision_changed_of_size_and_speed_is_told_in_ratios_to_f
 def test_a_run_of_checkpoints_alone_tells_of_no_change(empty_run, parse):
     subject = make_subject("gpt/torch/fp32/cpu")
     empty_run.store.append(make_task("score", subject, quality_fact("perplexity", [230.0, 240.0])))
-    assert "What ONNX and lower precision changed" not in parse(report(empty_run)).headings
+    assert "What engine and precision changed" not in parse(report(empty_run)).headings
 
 
 @pytest.mark.parametrize(("ratio", "agreement"), [(1.06, 0.99), (1.0, 0.94)], ids=["perplexity", "agreement"])

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import pytest
 from builders import make_row, scored, single
 
-from harness.records.rows import Row, Value
+from harness.records.rows import Row
+from harness.records.values import Value
 from harness.reporting.quality import parent_table
 from harness.stats.intervals import Estimate
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from builders import answered, make_row, scored, single, timed
 
-from harness.records.rows import Row, Value
+from harness.records.rows import Row
+from harness.records.values import Value
 
 ROUNDS = (1.00, 1.02, 0.98, 1.01, 0.99, 1.03, 0.97, 1.00)
 DOCUMENTS = (300.0, 340.0, 280.0, 310.0, 330.0, 290.0, 305.0, 325.0)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from builders import make_row, single
 
@@ -63,6 +65,13 @@ def test_the_reason_names_the_change_of_perplexity_and_the_limit(variant, ratio,
 )
 def test_the_reason_names_the_agreement_and_the_limit(variant, agreement, reason):
     assert not_equivalent(beside(variant, agreement=agreement)) == reason
+
+
+@pytest.mark.parametrize(("variant", "equivalent"), [(EXPORT, False), (INT8, True)])
+def test_of_random_weights_the_likeliest_token_counts_in_fp32_only(variant, equivalent):
+    row = beside(variant, agreement=0.8)
+    row = replace(row, subject=replace(row.subject, origin="random"))
+    assert (not_equivalent(row) is None) == equivalent
 
 
 @pytest.mark.parametrize("family", ["causal", "masked", "seq2seq"])
