@@ -32,7 +32,7 @@ class Candidate:
         return self.spec.family
 
     def description(self, corpus_hash: str) -> dict[str, Any]:
-        """Everything that decides this candidate's weights: for those trained here also corpus, code and versions."""
+        """Everything that decides this candidate's weights: for those made here also corpus, code and versions."""
         if self.spec.origin == "published":
             local = {"content": folder_digests(Path(self.spec.path).expanduser())} if self.spec.path else {}
             return {"spec": self.spec.as_description(), **local}
@@ -69,9 +69,26 @@ def _resolve(name: str, known: Mapping[str, CandidateSpec], pupils: tuple[str, .
     teacher = _resolve(spec.teacher, known, (*pupils, name)) if spec.teacher else None
     if teacher and teacher.family != spec.family:
         raise HarnessError(f"candidate '{name}' is {spec.family}, its teacher '{teacher.name}' is {teacher.family}")
-    if teacher and teacher.spec.origin == "published":
-        raise HarnessError(f"candidate '{name}': its teacher '{teacher.name}' is published; it must be trained here")
+    if teacher and teacher.spec.training is None:
+        origin = teacher.spec.origin
+        raise HarnessError(f"candidate '{name}': its teacher '{teacher.name}' is {origin}; it must be trained here")
     return Candidate(name, spec, teacher)
+
+
+def local_checkpoint(candidate: Candidate, folder: str) -> CandidateSpec:
+    """A published candidate as one whose checkpoint is a local folder.
+
+    Raises HarnessError where there is no such folder, and for a candidate that is made here.
+    """
+    spec = candidate.spec
+    if spec.origin != "published":
+        raise HarnessError(
+            f"candidate '{candidate.name}' is {spec.origin}, so no checkpoint can stand in for it; only a published "
+            "one takes a local folder"
+        )
+    if not Path(folder).expanduser().is_dir():
+        raise HarnessError(f"candidate '{candidate.name}': no checkpoint folder {folder}")
+    return CandidateSpec(origin="published", family=spec.family, title=spec.title, path=folder)
 
 
 def folder_digests(folder: Path) -> dict[str, str]:

@@ -59,20 +59,22 @@ class WheelSpec(Description):
 class CandidateSpec(Description):
     """One candidate. ``origin`` decides which of the other keys are needed."""
 
-    origin: Literal["published", "trained", "distilled"]
+    origin: Literal["published", "trained", "distilled", "random"]
     family: Family
     title: str = ""
     # published
     hub: str | None = Field(default=None, description="repository of the Hugging Face hub, NAME or NAME@REVISION")
     path: str | None = Field(default=None, description="local checkpoint folder")
     wheel: WheelSpec | None = None
-    # trained and distilled
+    # trained, distilled and random
     architecture: Architecture | None = None
     shape: dict[str, int] = Field(default_factory=dict, description="keys of the architecture's configuration")
     vocabulary: int = Field(default=4096, ge=300, le=60000, description="entries of the tokenizer trained with it")
     training: TrainingSpec | None = None
     teacher: str | None = Field(default=None, description="the candidate that this one is distilled from")
     distillation: DistillationSpec = DistillationSpec()
+    # random
+    seed: int | None = Field(default=None, ge=0, description="draws random weights; 0 where it is not given")
 
     @model_validator(mode="after")
     def _complete(self) -> CandidateSpec:
@@ -80,14 +82,19 @@ class CandidateSpec(Description):
             if sum(source is not None for source in (self.hub, self.path, self.wheel)) != 1:
                 raise ValueError("a published candidate needs exactly one of 'hub', 'path' and 'wheel'")
             return self
-        if self.architecture is None or self.training is None:
+        if self.origin == "random":
+            if self.architecture is None or self.training is not None:
+                raise ValueError("a random candidate needs 'architecture' and takes no 'training'")
+        elif self.architecture is None or self.training is None:
             raise ValueError(f"a {self.origin} candidate needs 'architecture' and 'training'")
         if FAMILY_OF[self.architecture] != self.family:
             raise ValueError(f"architecture '{self.architecture}' is of family '{FAMILY_OF[self.architecture]}'")
         if (self.teacher is not None) != (self.origin == "distilled"):
             raise ValueError("'teacher' goes with origin 'distilled', and only with it")
+        if self.seed is not None and self.origin != "random":
+            raise ValueError("'seed' goes with origin 'random'; that of a trained candidate stands in 'training'")
         return self
 
     def as_description(self) -> dict[str, Any]:
-        """Everything that decides the weights, for hashing: the title is left out."""
-        return self.model_dump(mode="json", exclude={"title"})
+        """Everything that decides the weights, for hashing: the title is left out, and a seed that is not there."""
+        return self.model_dump(mode="json", exclude={"title"} | ({"seed"} if self.seed is None else set()))

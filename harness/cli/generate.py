@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import CacheDir, Offline, Threads, cache_folder
+from harness.cli.options import CacheDir, Local, Offline, Threads, cache_folder
 from harness.errors import HarnessError
 
 
@@ -22,10 +22,12 @@ def generate(
     suite: Annotated[str, typer.Option("--suite", help="whose candidates and corpus are meant")] = "cpu",
     family: Annotated[str, typer.Option("--family", help="of a checkpoint folder")] = "causal",
     threads: Threads = None,
+    local: Local = None,
     offline: Offline = False,
     cache_dir: CacheDir = None,
 ) -> None:
     """Let a candidate write: a continuation, filled masks, or a decoded output. Trains it first if need be."""
+    from harness.candidates import hub
     from harness.candidates.artefacts import ArtefactStore
     from harness.candidates.catalogue import Candidate, resolve, shipped_candidates
     from harness.candidates.spec import CandidateSpec
@@ -34,7 +36,7 @@ def generate(
     from harness.engines.catalogue import engine_kind
     from harness.execution.environment import worker_environment
     from harness.records.environment import available_cores
-    from harness.suites.loader import load_suite
+    from harness.suites.loader import load_suite, with_local
 
     loaded = load_suite(suite).suite
     kind = engine_kind(engine)
@@ -44,9 +46,10 @@ def generate(
             raise HarnessError(f"--family {family}: expected causal, masked or seq2seq")
         candidate = Candidate(Path(name).name, CandidateSpec(origin="published", family=family, path=name))
     else:
-        candidate = resolve(name, loaded.candidate)
+        candidate = resolve(name, with_local(loaded.candidate, [name], local or ()))
     if reason := kind.refusal(candidate.family, precision, device):
         raise HarnessError(reason)
+    offline = offline or (candidate.spec.hub is not None and not hub.answers())
     cores = threads or available_cores()
     os.environ.update(worker_environment(cores, offline))  # read by the libraries when they are imported
     running = kind.load()

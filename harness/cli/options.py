@@ -20,6 +20,11 @@ Offline = Annotated[bool, typer.Option("--offline", help="never use the network"
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="threads of every engine; default all cores")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="override a key of the suite")]
 
+Local = Annotated[
+    list[str] | None,
+    typer.Option("--local", metavar="NAME=FOLDER", help="a checkpoint folder in place of a published candidate's"),
+]
+
 
 def cache_folder(chosen: Path | None) -> Path:
     """The cache folder: as asked for, or the system's usual place. Raises HarnessError where it cannot be made."""

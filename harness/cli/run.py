@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import DEFAULT_RUNS, CacheDir, Offline, RunsDir, Settings, Threads, cache_folder
+from harness.cli.options import DEFAULT_RUNS, CacheDir, Local, Offline, RunsDir, Settings, Threads, cache_folder
 from harness.errors import EXIT_INTERRUPTED, EXIT_TASKS_FAILED
 
 Patterns = list[str] | None
@@ -22,6 +22,7 @@ def run(
     rounds: Annotated[int | None, typer.Option("--rounds", min=1, help="fresh timing workers a variant")] = None,
     threads: Threads = None,
     corpus: Annotated[str | None, typer.Option("--corpus", help="sotu, wikitext-2[:FOLDER] or text:PATH")] = None,
+    local: Local = None,
     offline: Offline = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="measure anew; cached checkpoints are kept")] = False,
     runs_dir: RunsDir = DEFAULT_RUNS,
@@ -52,8 +53,12 @@ def run(
             cache_dir=cache_folder(cache_dir),
             command=_shown_command(),
             dry_run=dry_run,
+            local=tuple(local or ()),
         )
     )
+    if job.missing:
+        print(f"without a network and not in the hub's cache: {', '.join(job.missing)}; ", end="", file=sys.stderr)
+        print("their variants are skipped, unless --local NAME=FOLDER says where they are", file=sys.stderr)
     if dry_run:
         print_plan(job)
         return

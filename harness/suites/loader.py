@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from harness.candidates.catalogue import resolve
+from harness.candidates.catalogue import local_checkpoint, resolve
+from harness.candidates.spec import CandidateSpec
 from harness.corpora.catalogue import check_corpus_name
 from harness.engines.catalogue import DEVICES, engine_kind
 from harness.errors import HarnessError, nearest
@@ -76,6 +77,24 @@ def check_suite(table: dict[str, Any], source: str) -> Suite:
     except HarnessError as error:
         raise HarnessError(f"{source}: {error}") from None
     return suite
+
+
+def with_local(
+    own: Mapping[str, CandidateSpec], names: Sequence[str], folders: Iterable[str]
+) -> dict[str, CandidateSpec]:
+    """A suite's own candidates, with local checkpoints, each ``NAME=FOLDER``, in place of published ones of ``names``.
+
+    Raises HarnessError for another name, a candidate that is made here, or a folder that is not there.
+    """
+    found = dict(own)
+    for setting in folders:
+        name, equals, folder = setting.partition("=")
+        if not equals or not folder:
+            raise HarnessError(f"--local {setting}: expected NAME=FOLDER")
+        if name not in names:
+            raise HarnessError(f"--local {setting}: '{name}' is not among the candidates{nearest(name, names)}")
+        found[name] = local_checkpoint(resolve(name, found), folder)
+    return found
 
 
 def split_variant(variant: str, device: str) -> tuple[str, str, str]:

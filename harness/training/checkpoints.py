@@ -1,4 +1,4 @@
-"""The one way to a candidate's checkpoint: fetched, trained or distilled, and cached."""
+"""The one way to a candidate's checkpoint: fetched, trained, distilled or drawn at random, and cached."""
 
 from __future__ import annotations
 
@@ -35,7 +35,12 @@ def obtain(
     if candidate.teacher:
         teacher = obtain(candidate.teacher, corpus_name, corpus_hash, store, offline, progress)
 
-    def build(folder: Path) -> None:
+    def draw_weights(folder: Path) -> None:
+        from harness.training.random_weights import draw
+
+        draw(candidate.spec, _same_corpus(corpus_name, corpus_hash), folder, progress)
+
+    def train_weights(folder: Path) -> None:
         from harness.training.recipe import train
 
         train(
@@ -47,12 +52,13 @@ def obtain(
             tokenizer=load_tokenizer(teacher.path) if teacher else None,
         )
 
+    build = draw_weights if candidate.spec.origin == "random" else train_weights
     made = store.get("checkpoints", candidate.name, candidate.description(corpus_hash), build)
     return open_checkpoint(made.path, candidate.family)
 
 
 def training_curve(checkpoint: Checkpoint) -> dict[str, Any] | None:
-    """What the training run of a checkpoint left behind; None for a published one."""
+    """What the training run of a checkpoint left behind; None for one that was not trained here."""
     file = checkpoint.path / CURVE
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
 

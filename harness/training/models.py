@@ -54,6 +54,42 @@ def build_model(spec: CandidateSpec, tokenizer: PreTrainedTokenizerFast) -> PreT
         raise HarnessError(f"shape of architecture '{spec.architecture}': {error}") from error
 
 
+def published_model(spec: CandidateSpec, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+    """A model of the spec's shape as its architecture was published: its own activation function, dropout, tied head
+    and initialisation. What the shape leaves out, the vocabulary included, is as published too.
+
+    The tokenizer gives the special tokens; its entries are the first of the model's. Raises HarnessError for a shape
+    that the architecture does not take, and for one with fewer entries than the tokenizer.
+    """
+    import transformers as hf
+
+    bos, eos, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
+    special = {
+        "gpt2": {"bos_token_id": bos, "eos_token_id": eos},
+        "bert": {"pad_token_id": pad},
+        "distilbert": {"pad_token_id": pad},
+        "t5": {"pad_token_id": pad, "eos_token_id": eos, "decoder_start_token_id": pad},
+    }
+    kinds = {
+        "gpt2": (hf.GPT2Config, hf.GPT2LMHeadModel),
+        "bert": (hf.BertConfig, hf.BertForMaskedLM),
+        "distilbert": (hf.DistilBertConfig, hf.DistilBertForMaskedLM),
+        "t5": (hf.T5Config, hf.T5ForConditionalGeneration),
+    }
+    architecture = str(spec.architecture)
+    configure, build = kinds[architecture]
+    try:
+        configuration = configure(**spec.shape, **special[architecture])
+        if configuration.vocab_size < len(tokenizer):
+            raise HarnessError(
+                f"shape of architecture '{architecture}': vocab_size {configuration.vocab_size} is less than the "
+                f"{len(tokenizer)} entries of the tokenizer; 'vocabulary' makes that smaller"
+            )
+        return build(configuration)
+    except (TypeError, ValueError) as error:
+        raise HarnessError(f"shape of architecture '{architecture}': {error}") from error
+
+
 def start_at_unigram(model: PreTrainedModel, counts: NDArray[np.int64]) -> None:
     """Set a masked model's head bias to log word frequencies, so that training does not begin by learning them."""
     head = model.get_output_embeddings()

@@ -181,9 +181,11 @@ def test_a_candidate_that_cannot_be_had_is_skipped_with_the_reason(first_run, ha
     suite = (workplace / "tiny.toml").read_text(encoding="utf-8").replace('"tiny-t5"]', '"tiny-t5", "elsewhere"]')
     suite += '\n[candidate.elsewhere]\norigin = "published"\nfamily = "causal"\nhub = "nobody/nothing-of-this-name"\n'
     (workplace / "with-hub.toml").write_text(suite, encoding="utf-8")
-    finished = harness("run", "--suite", "with-hub.toml", "--offline", "--only", "elsewhere/torch", "--json")
-    row = json.loads(finished.stdout)[0]
+    only = ["--only", "tiny-gpt2/torch", "--only", "elsewhere/torch"]
+    finished = harness("run", "--suite", "with-hub.toml", "--offline", *only, "--json")
+    row = json.loads(finished.stdout)[1]
     assert finished.returncode == 0
+    assert "not in the hub's cache: elsewhere; their variants are skipped" in finished.stderr
     assert (row["variant"], row["status"]) == ("elsewhere/torch/fp32/cpu", "skipped")
     assert "is not in the hub's cache (offline)" in row["reason"]
 

@@ -69,7 +69,12 @@ def test_every_protocol_is_documented_and_may_be_asked_for(load, protocol):
 
 
 def test_the_main_suites_are_shipped():
-    assert {"cpu", "smoke"} <= set(shipped_suites())
+    assert {"cpu", "pretrained", "shapes", "gpu", "smoke"} == set(shipped_suites())
+
+
+@pytest.mark.parametrize("name", shipped_suites())
+def test_a_shipped_suite_is_documented(name):
+    assert f"| `{name}` |" in DOCS.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", shipped_suites())
