@@ -95,7 +95,7 @@ _SHIPPED = [
         devices=("cpu", "cuda"),
         packages=("onnxruntime", "optimum-onnx", "onnx", "onnx-ir"),
         install="pip install onnxruntime optimum-onnx onnx onnx-ir",
-        description="ONNX exported by optimum, attention fused, dynamic int8 and 4-bit weights by its own quantisers",
+        description="ONNX exported by optimum, attention fused, dynamic int8 and 4-bit weights",
         lacks={
             "*/fp16/cpu": "its CPU operators have no fp16",
             "*/int[84]/cuda": "its integer operators are for CPUs",

@@ -18,7 +18,7 @@ from harness.candidates.checkpoint import Checkpoint
 from harness.engines.onnx_fusion import FUSED, fuse_beside
 from harness.engines.onnx_graph import attach_weights, load_graph, read_before_head
 from harness.engines.onnx_weights import count_weights, write_weights
-from harness.errors import HarnessError
+from harness.errors import UnavailableError
 from harness.records.environment import installed_version
 from harness.records.hashing import code_digest
 
@@ -39,7 +39,8 @@ def exported(checkpoint: Checkpoint, store: ArtefactStore) -> Artefact:
     """The checkpoint as fp32 ONNX with inputs for the KV cache and ``read``; a graph with fused attention lies beside.
 
     torch's exporter would hold five copies of the weights at once, so that it is given none: it exports the graph
-    alone, and the weights are written from the model one by one. Raises HarnessError where optimum cannot export it.
+    alone, and the weights are written from the model one by one. Raises UnavailableError where optimum cannot export
+    the model.
     """
 
     def export(folder: Path) -> None:
@@ -59,7 +60,9 @@ def exported(checkpoint: Checkpoint, store: ArtefactStore) -> Artefact:
                 )
         except (ValueError, KeyError, NotImplementedError, RuntimeError) as error:
             first = (str(error).splitlines() or [type(error).__name__])[0]
-            raise HarnessError(f"optimum cannot export {checkpoint.path.name}: {first}") from error
+            raise UnavailableError(
+                f"optimum cannot export {checkpoint.path.name} to ONNX: {first}; engine 'torch' runs it as it is"
+            ) from error
         for name in FILES[checkpoint.family]:
             model = load_graph(folder / name)
             if any(output.name == "logits" for output in model.graph.output):

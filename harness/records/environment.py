@@ -29,7 +29,11 @@ _PACKAGES = (
     "optimum",
     "optimum-onnx",
     "onnx",
+    "onnx-ir",
     "onnxruntime",
+    "openvino",
+    "nncf",
+    "llama-cpp-python",
     "datasets",
     "numpy",
 )
