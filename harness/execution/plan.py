@@ -31,6 +31,8 @@ WORDS: dict[Kind, str] = {
 }
 Crossed = tuple[Candidate, str, str, str]
 """A candidate with the engine, precision and device of a variant of it."""
+_SHOWN = 12
+"""Variants that an error names."""
 CODE = ("training", "corpora", "candidates", "items", "quality", "speed", "engines", "execution", "stats")
 
 
@@ -129,7 +131,8 @@ def _selected(
     named = {variant_name(crossing[0].name, *crossing[1:]): crossing for crossing in crossed}
     for pattern in (*only, *skip):
         if not any(_matches(name, pattern) for name in named):
-            raise HarnessError(f"the pattern '{pattern}' matches no variant; there are {', '.join(named)}")
+            shown = list(named) if len(named) <= _SHOWN else [*list(named)[:_SHOWN], f"and {len(named) - _SHOWN} more"]
+            raise HarnessError(f"the pattern '{pattern}' matches no variant; there are {', '.join(shown)}")
     left = [
         parts
         for name, parts in named.items()
