@@ -58,7 +58,7 @@ def exported(checkpoint: Checkpoint, store: ArtefactStore) -> Artefact:
                     framework="pt",
                     local_files_only=True,
                 )
-        except (ValueError, KeyError, NotImplementedError, RuntimeError) as error:
+        except (ValueError, KeyError, NotImplementedError, torch.onnx.OnnxExporterError) as error:
             first = (str(error).splitlines() or [type(error).__name__])[0]
             raise UnavailableError(
                 f"optimum cannot export {checkpoint.path.name} to ONNX: {first}; engine 'torch' runs it as it is"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,11 @@ import onnxruntime as ort
 from harness.candidates.artefacts import ArtefactStore
 from harness.candidates.checkpoint import Checkpoint
 from harness.engines import export, onnx_quantise
-from harness.engines.base import CHUNK, Ids, Logits, Session, SessionFacts, Setup, longest_input
+from harness.engines.base import CHUNK, Ids, Logits, Session, Setup
+from harness.engines.graph_session import GraphSession
 from harness.engines.onnx_cache import FixedCache, GrowingCache
 from harness.engines.onnx_fusion import SEQUENCE_LENGTHS, step_inputs
 from harness.engines.onnx_graph import READ
-from harness.engines.onnx_weights import read_weights
 from harness.errors import HarnessError, UnavailableError
 from harness.records.environment import isa_flags
 
@@ -45,49 +44,16 @@ class OnnxRuntimeEngine:
         return sessions[family](folder, family, setup)
 
 
-class _OnnxSession:
-    """What the three families share: the graphs, the facts and how a graph is run."""
+class _OnnxSession(GraphSession):
+    """The graphs of a family, loaded."""
 
     def __init__(self, folder: Path, family: str, setup: Setup) -> None:
-        self._folder = folder
-        self._config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        self._device = setup.device
+        super().__init__(folder, family, setup.device)
         self._graphs = [_load(file, setup) for file in export.graphs_of(folder, family, setup.device)]
-        self._facts = SessionFacts(
-            family=family,
-            vocabulary_size=self._config["vocab_size"],
-            weights=read_weights(folder),
-            device=setup.device,
-            positions=longest_input(self._config, family),
-        )
-
-    @property
-    def facts(self) -> SessionFacts:
-        """See :class:`harness.engines.base.Session`."""
-        return self._facts
 
     def close(self) -> None:
         """See :class:`harness.engines.base.Session`."""
         self._graphs.clear()
-
-    def _refuse(self, method: str) -> HarnessError:
-        return HarnessError(f"{method} is not defined for {self._facts.family} models")
-
-    def score(self, ids: Ids, read: Ids, decoder_ids: Ids | None = None) -> Iterator[Logits]:
-        """See :class:`harness.engines.base.Session`."""
-        raise self._refuse("score")
-
-    def prefill(self, ids: Ids, room: int) -> Logits:
-        """See :class:`harness.engines.base.Session`."""
-        raise self._refuse("prefill")
-
-    def step(self, token: int) -> Logits:
-        """See :class:`harness.engines.base.Session`."""
-        raise self._refuse("step")
-
-    def encode(self, ids: Ids) -> None:
-        """See :class:`harness.engines.base.Session`."""
-        raise self._refuse("encode")
 
 
 class CausalSession(_OnnxSession):

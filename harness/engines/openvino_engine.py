@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ import numpy as np
 from harness.candidates.artefacts import ArtefactStore
 from harness.candidates.checkpoint import Checkpoint
 from harness.engines import export
-from harness.engines.base import CHUNK, Ids, Logits, Session, SessionFacts, Setup, longest_input
+from harness.engines.base import CHUNK, Ids, Logits, Session, Setup
+from harness.engines.graph_session import GraphSession
 from harness.engines.onnx_graph import READ
-from harness.engines.onnx_weights import read_weights
 from harness.engines.openvino_library import core, has_bf16, ov, reason
 from harness.engines.openvino_model import converted, ir
 from harness.engines.openvino_state import BEAM, PAST, PRESENT
@@ -58,48 +57,17 @@ def properties(setup: Setup) -> dict[str, Any]:
     }
 
 
-class _OpenVinoSession:
-    """What the three families share: the graphs, the facts and what is refused."""
+class _OpenVinoSession(GraphSession):
+    """The graphs of a family, compiled."""
 
     def __init__(self, folder: Path, family: str, setup: Setup) -> None:
-        self._config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        super().__init__(folder, family, setup.device)
         self._graphs = [_Graph(folder / ir(name), properties(setup)) for name in export.FILES[family]]
-        self._facts = SessionFacts(
-            family=family,
-            vocabulary_size=self._config["vocab_size"],
-            weights=read_weights(folder),
-            device="cpu",
-            positions=longest_input(self._config, family),
-        )
-
-    @property
-    def facts(self) -> SessionFacts:
-        """See :class:`harness.engines.base.Session`."""
-        return self._facts
 
     def close(self) -> None:
         """See :class:`harness.engines.base.Session`."""
         for graph in self._graphs:
             graph.close()
-
-    def _refuse(self, method: str) -> HarnessError:
-        return HarnessError(f"{method} is not defined for {self._facts.family} models")
-
-    def score(self, ids: Ids, read: Ids, decoder_ids: Ids | None = None) -> Iterator[Logits]:
-        """See :class:`harness.engines.base.Session`."""
-        raise self._refuse("score")
-
-    def prefill(self, ids: Ids, room: int) -> Logits:
-        """See :class:`harness.engines.base.Session`."""
-        raise self._refuse("prefill")
-
-    def step(self, token: int) -> Logits:
-        """See :class:`harness.engines.base.Session`."""
-        raise self._refuse("step")
-
-    def encode(self, ids: Ids) -> None:
-        """See :class:`harness.engines.base.Session`."""
-        raise self._refuse("encode")
 
 
 class CausalSession(_OpenVinoSession):
