@@ -1,0 +1,1 @@
+"""Two revisions measured beside each other on one machine, and the verdict on what changed."""

@@ -1,0 +1,80 @@
+"""Blocks: one variant measured at several revisions side by side, as they are stored, a JSON object on a line."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from harness.errors import HarnessError
+
+BLOCKS_FILE = "blocks.jsonl"
+BASE, AGAIN, NEW = "base", "again", "new"
+"""The arms of a block: the base revision twice, for what it differs from itself, and the new one."""
+_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Block:
+    """What the arms of one block showed: metrics in their units, by arm. ``stage`` is ``look``, or ``confirm`` for
+    blocks that confirm a verdict. ``disturbed`` says by what the machine was busy; such a block stands for nothing."""
+
+    variant: str
+    number: int
+    arms: dict[str, dict[str, float]]
+    stage: str = "look"
+    seconds: float = 0.0
+    control_seconds: tuple[float, ...] = ()
+    disturbed: tuple[str, ...] = ()
+    turns: int = 0
+    passes: int = 0
+    order: tuple[str, ...] = field(default_factory=tuple)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that all arms have."""
+        arms = list(self.arms.values())
+        return tuple(name for name in arms[0] if all(name in arm for arm in arms)) if arms else ()
+
+
+class BlockStore:
+    """Append-only ``blocks.jsonl`` in a folder.
+
+    Every line is on the disk before :meth:`append` returns, and a torn last line is ignored.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / BLOCKS_FILE
+
+    def append(self, block: Block) -> None:
+        """Append a block. Raises HarnessError when the disk refuses."""
+        line = json.dumps({"schema_version": _SCHEMA_VERSION, **asdict(block)}, allow_nan=False)
+        try:
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(line + "\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise HarnessError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+    def read(self) -> list[Block]:
+        """All whole blocks. Raises HarnessError that names file and line for one that is damaged."""
+        return list(self._lines())
+
+    def _lines(self) -> Iterator[Block]:
+        try:
+            whole, _, _torn = self.path.read_text(encoding="utf-8").rpartition("\n")
+        except FileNotFoundError:
+            return
+        for number, line in enumerate(whole.split("\n") if whole else [], start=1):
+            try:
+                body = json.loads(line)
+                if body.pop("schema_version") != _SCHEMA_VERSION:
+                    raise ValueError("another schema version")
+                for name in ("control_seconds", "disturbed", "order"):
+                    body[name] = tuple(body[name])
+                yield Block(**body)
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise HarnessError(f"{self.path}, line {number}: {error}") from error

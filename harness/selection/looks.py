@@ -1,0 +1,104 @@
+"""From blocks to verdicts: looks at fixed numbers of blocks, each metric decided at the first look that can."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from harness.records.blocks import AGAIN, BASE, NEW, Block
+from harness.selection.thresholds import rule_of
+from harness.stats.intervals import median
+from harness.stats.verdicts import LOOKS, Judgement, change, confirms, control_false_discoveries, judge
+
+MetricOf = tuple[str, str]
+"""A variant and a metric of it."""
+
+
+class Looks:
+    """The verdicts so far, over all metrics of all variants.
+
+    A verdict that was reached at a look stands; blocks that come later do not reopen it. ``arm`` is held against base.
+    """
+
+    def __init__(self, thresholds: Mapping[str, float], arm: str = NEW) -> None:
+        self._thresholds, self._arm = thresholds, arm
+        self.judgements: dict[MetricOf, Judgement] = {}
+
+    def look(self, blocks: Iterable[Block], number: int) -> None:
+        """Judge what is still undecided, at ``number`` blocks of each variant (a key of LOOKS, or fewer than the first
+        where time ran out; what falls between two looks is not judged anew)."""
+        confidence = LOOKS.get(number)
+        by_variant = _by_variant(blocks)
+        latest = dict(self.judgements)
+        for variant, mine in by_variant.items():
+            if len(mine) != number and len(mine) >= min(LOOKS):
+                continue
+            for metric in _metrics(mine):
+                key = (variant, metric)
+                if key not in latest or latest[key].verdict == "undecided":
+                    latest[key] = self._judged(mine, metric, confidence or LOOKS[min(LOOKS)])
+        self.judgements = control_false_discoveries(latest)
+
+    def undecided(self, variant: str) -> bool:
+        """Whether any metric of a variant is undecided, or nothing of it was judged yet."""
+        mine = [each for (name, _), each in self.judgements.items() if name == variant]
+        return not mine or any(each.verdict == "undecided" for each in mine)
+
+    def changed(self) -> list[str]:
+        """Variants with a metric that regressed or improved."""
+        found = [variant for (variant, _), each in self.judgements.items() if each.verdict in ("regressed", "improved")]
+        return list(dict.fromkeys(found))
+
+    def confirm(self, blocks: Iterable[Block]) -> None:
+        """Hold verdicts of a change against fresh blocks; one that these do not confirm becomes undecided."""
+        by_variant = _by_variant(blocks)
+        for (variant, metric), first in self.judgements.items():
+            if first.verdict not in ("regressed", "improved"):
+                continue
+            mine = by_variant.get(variant, [])
+            second = self._judged(mine, metric, LOOKS[min(LOOKS)]) if mine else None
+            rule = rule_of(metric, self._thresholds)
+            if second is None:
+                self.judgements[variant, metric] = _unconfirmed(first, "no fresh blocks were measured to confirm it")
+            elif not confirms(first, second, rule):
+                words = f"{first.verdict} at first, but {second.ratio.n} fresh blocks found a ratio of"
+                self.judgements[variant, metric] = _unconfirmed(first, f"{words} {second.ratio.value:.3f}")
+
+    def _judged(self, blocks: Sequence[Block], metric: str, confidence: float) -> Judgement:
+        rule = rule_of(metric, self._thresholds)
+        both = [_both(block, metric) for block in blocks]
+        better = rule.higher_is_better
+        changes = [
+            change(value, block.arms[self._arm][metric], better) for value, block in zip(both, blocks, strict=True)
+        ]
+        noise = [change(block.arms[BASE][metric], block.arms[AGAIN][metric], better) for block in blocks]
+        return judge(changes, noise, rule, median(both), confidence)
+
+
+def usable(blocks: Iterable[Block], variant: str, stage: str = "look") -> list[Block]:
+    """The blocks of a variant that a verdict may stand on."""
+    return [block for block in blocks if block.variant == variant and block.stage == stage and not block.disturbed]
+
+
+def _unconfirmed(first: Judgement, reason: str) -> Judgement:
+    """A verdict of a change that does not hold."""
+    return replace(first, verdict="undecided", reason=reason)
+
+
+def _by_variant(blocks: Iterable[Block]) -> dict[str, list[Block]]:
+    found: dict[str, list[Block]] = {}
+    for block in blocks:
+        if not block.disturbed:
+            found.setdefault(block.variant, []).append(block)
+    return found
+
+
+def _metrics(blocks: Sequence[Block]) -> list[str]:
+    return [name for name in blocks[0].metrics if all(name in block.metrics for block in blocks)]
+
+
+def _both(block: Block, metric: str) -> float:
+    """What base and its repetition showed: their geometric mean, as good as two measurements."""
+    one, two = block.arms[BASE][metric], block.arms[AGAIN][metric]
+    return math.sqrt(one * two)
