@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+EXIT_REGRESSED = 1
 EXIT_BAD_INPUT = 2
+EXIT_UNDECIDED = 3
 EXIT_TASKS_FAILED = 4
 EXIT_INTERRUPTED = 130
 

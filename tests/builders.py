@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from harness.records.blocks import AGAIN, BASE, NEW, Block
 from harness.records.record import Fact, Record, Subject
 from harness.records.rows import Row
 from harness.records.values import Value
@@ -45,11 +48,18 @@ def make_record(
 
 
 def make_task(
-    kind: str, subject: Subject, *facts: Fact, round: int | None = None, status: str = "ok", reason: str = ""
+    kind: str,
+    subject: Subject,
+    *facts: Fact,
+    round: int | None = None,
+    status: str = "ok",
+    reason: str = "",
+    conditions: Mapping[str, Any] | None = None,
 ) -> list[Record]:
-    """All records of a task that closed: its facts, then the closing record."""
+    """All records of a task that closed: its facts, then the closing record, which holds its conditions."""
     task = f"{kind} {subject.variant} {round}"
-    closing = make_record(subject, task, kind, facts=len(facts), round=round, status=status, reason=reason)
+    how = {"round": round, "status": status, "reason": reason, "conditions": dict(conditions or {})}
+    closing = make_record(subject, task, kind, facts=len(facts), **how)
     return [*(make_record(subject, task, kind, fact, round=round, status=status) for fact in facts), closing]
 
 
@@ -112,6 +122,40 @@ def make_row(
 ) -> Row:
     """A row with these metrics."""
     return Row(make_subject(variant, family, tokenizer=tokenizer), status, reason, dict(metrics or {}))
+
+
+def a_block(
+    number: int = 0,
+    base: Mapping[str, float] | None = None,
+    new: Mapping[str, float] | None = None,
+    again: Mapping[str, float] | None = None,
+    variant: str = "mini/torch/fp32/cpu",
+    **other: Any,
+) -> Block:
+    """A block of three arms by metric, ``again`` and ``new`` as base where nothing else is told."""
+    before = dict(base or {"decode_tokens_per_second": 100.0})
+    other.setdefault("control_seconds", (0.01, 0.01))
+    arms = {BASE: before, AGAIN: dict(again or before), NEW: dict(before if new is None else new)}
+    return Block(variant, number, arms, **other)
+
+
+def git(folder: Path, *words: str) -> str:
+    """What git prints in a folder, as somebody whom no settings of the machine touch."""
+    author = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.org", "-c", "commit.gpgsign=false"]
+    command = ["git", "-C", str(folder), *author, *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def git_repository(folder: Path, *commits: Mapping[str, str]) -> None:
+    """A new repository with one commit for each table of files by path."""
+    folder.mkdir(parents=True)
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    for files in commits:
+        for name, text in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+        git(folder, "add", "--all")
+        git(folder, "commit", "--quiet", "--message", "a change")
 
 
 def _quality(metric: str, nats: Sequence[float], tokens: int) -> Estimate:

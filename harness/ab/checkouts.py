@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def top_folder(project: Path) -> Path:
 def working_tree(project: Path) -> Checkout:
     """The checkout as it stands, uncommitted changes included."""
     commit = _git(project, "rev-parse", "--short=12", "HEAD").strip()
-    changed = _git(project, "status", "--porcelain").strip()
+    changed = _git(project, "status", "--porcelain", "--untracked-files=no").strip()
     return Checkout(f"{commit} with uncommitted changes" if changed else commit, project)
 
 
@@ -53,7 +53,8 @@ def base_checkout(project: Path, revision: str) -> Iterator[Checkout]:
         try:
             yield Checkout(commit[:12], folder)
         finally:
-            _git(project, "worktree", "remove", "--force", str(folder))
+            with suppress(HarnessError):  # must not hide what went wrong inside
+                _git(project, "worktree", "remove", "--force", str(folder))
 
 
 def set_up(checkout: Checkout, command: str) -> Checkout:

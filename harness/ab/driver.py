@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from harness.ab.blocks import Arm
@@ -94,6 +95,7 @@ def compare_revisions(request: AbRequest, says: Says) -> Comparison:
         checkouts = _checkouts(request, stack)
         says(" and ".join(f"{name} is {checkout.revision}" for name, checkout in checkouts.items()))
         folder = fresh_folder(request.runs_dir, f"ab-{named.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+        _write(folder, request, checkouts)
         sides = {name: stack.enter_context(Side(name, checkout)) for name, checkout in checkouts.items()}
         runs = {name: _prepare(side, request, folder) for name, side in sides.items()}
         arms = (Arm(BASE, sides[BASE]), Arm(AGAIN, sides[BASE]), Arm(NEW, sides[NEW]))
@@ -103,11 +105,12 @@ def compare_revisions(request: AbRequest, says: Says) -> Comparison:
         looks = Looks(thresholds)
         variants = [variant for variant in sides[NEW].variants if variant in sides[BASE].variants]
         schedule.run(variants, looks, request.minutes * 60)
-    runs = {name: open_run(run.path) for name, run in runs.items()}
-    timings = _changes(looks, schedule.blocks) | _unmeasured(runs[NEW], variants, looks, schedule.blocks)
+    timings = _changes(looks, schedule.blocks) | _unmeasured(
+        runs[NEW], variants, looks, schedule.blocks, schedule.failed
+    )
     verdicts = compare_runs(runs[BASE], runs[NEW], thresholds, timings=timings)
     seconds = time.monotonic() - began
-    _write(folder, request, checkouts, runs, seconds)
+    _write(folder, request, checkouts, seconds=round(seconds, 1), overall=verdicts.overall)
     return Comparison(folder, runs, checkouts, schedule.blocks, verdicts, seconds)
 
 
@@ -135,7 +138,7 @@ def _prepare(side: Side, request: AbRequest, folder: Path) -> RunFolder:
             settings=request.settings,
             only=request.only,
             skip=request.skip,
-            local=request.local,
+            local=[_absolute_folder(each) for each in request.local],
             offline=request.offline,
             runs_dir=str((folder / side.name).absolute()),
             cache_dir=str(request.cache_dir),
@@ -152,46 +155,51 @@ def _suite_path(suite: str) -> str:
     return str(shipped_suites().get(suite, Path(suite).expanduser()).absolute())
 
 
+def _absolute_folder(local: str) -> str:
+    """``NAME=FOLDER`` with a folder that means the same in every checkout."""
+    name, equals, folder = local.partition("=")
+    return f"{name}{equals}{Path(folder).expanduser().absolute()}" if folder else local
+
+
 def _changes(looks: Looks, blocks: Sequence[Block]) -> dict[tuple[str, str], Change]:
     """Every judgement with the medians that its metric had in the arms."""
     found = {}
     for (variant, metric), judgement in looks.judgements.items():
-        mine = usable(blocks, variant)
+        mine = usable(blocks, variant)[: judgement.ratio.n]
         base, new = (median([block.arms[arm][metric] for block in mine]) for arm in (BASE, NEW))
         found[variant, metric] = Change(variant, metric, base, new, judgement)
     return found
 
 
 def _unmeasured(
-    new: RunFolder, variants: Sequence[str], looks: Looks, blocks: Sequence[Block]
+    new: RunFolder,
+    variants: Sequence[str],
+    looks: Looks,
+    blocks: Sequence[Block],
+    failed: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[tuple[str, str], Change]:
     """An undecided change of the main speed of every variant without a usable block: silence must not pass."""
     families = {record.subject.variant: record.subject.family for record in new.records()}
     found = {}
-    for variant in {*variants} - {name for name, _ in looks.judgements}:
-        reasons = [reason for block in blocks if block.variant == variant for reason in block.disturbed]
-        reason = f"every block was disturbed: {reasons[-1]}" if reasons else "no block was measured in the time"
+    judged = {name for name, _ in looks.judgements}
+    for variant in (each for each in variants if each not in judged):
+        disturbed = [reason for block in blocks if block.variant == variant for reason in block.disturbed]
+        reason = f"every block was disturbed: {disturbed[-1]}" if disturbed else "no block was measured in the time"
+        reason = failed.get(variant, reason)
         metric = f"{'encode' if families[variant] == 'masked' else 'decode'}_tokens_per_second"
         judgement = not_compared(None, None, rule_of(metric, {}), reason)
         found[variant, metric] = Change(variant, metric, None, None, judgement)
     return found
 
 
-def _write(
-    folder: Path,
-    request: AbRequest,
-    checkouts: Mapping[str, Checkout],
-    runs: Mapping[str, RunFolder],
-    seconds: float,
-) -> None:
-    """``ab.json``: what was asked for, which revisions, and where their runs are."""
-    about: dict[str, Any] = {
+def _write(folder: Path, request: AbRequest, checkouts: Mapping[str, Checkout], **more: Any) -> None:
+    """``ab.json``: what was asked for, which revisions, and, once it is over, how it ended."""
+    about = {
         "schema_version": 1,
         "command": request.command,
         "suite": request.suite,
         "revisions": {name: checkout.revision for name, checkout in checkouts.items()},
-        "runs": {name: str(run.path.relative_to(folder.absolute())) for name, run in runs.items()},
         "minutes": request.minutes,
-        "seconds": round(seconds, 1),
+        **more,
     }
     write_whole(folder / AB_FILE, without_home(json.dumps(about, indent=1, ensure_ascii=False)))

@@ -15,10 +15,8 @@ from harness.records.run_folder import RunFolder
 from harness.selection.looks import Looks, usable
 from harness.speed.timing import Timing
 from harness.stats.intervals import median
-from harness.stats.verdicts import LOOKS
+from harness.stats.verdicts import CONFIRMING, LOOKS
 
-CONFIRMING = min(LOOKS)
-"""Fresh blocks that confirm a verdict of a change."""
 SPARE = 0.5
 """Disturbed blocks that are measured again, at most, as a share of those that are needed."""
 
@@ -56,6 +54,7 @@ class Ledger:
             kind="time",
             status=status,
             reason=reason,
+            stderr_tail="",
             round=block.number,
             facts=len(facts),
             duration_seconds=block.seconds,
@@ -73,7 +72,7 @@ class Schedule:
     ) -> None:
         self._arms, self._timing, self._ledger, self._says = arms, timing, ledger, says
         self._order = random.Random(seed)
-        self._failed: set[str] = set()
+        self.failed: dict[str, str] = {}
         self._until = float("inf")
         self.blocks: list[Block] = []
 
@@ -85,7 +84,7 @@ class Schedule:
         for count in LOOKS:
             self.fill(active, count, "look")
             looks.look([block for variant in active for block in usable(self.blocks, variant)], count)
-            active = [variant for variant in active if variant not in self._failed and looks.undecided(variant)]
+            active = [variant for variant in active if variant not in self.failed and looks.undecided(variant)]
             self._says(f"after {count} blocks: {len(active)} of {len(variants)} variants have an undecided metric")
             if not active or time.monotonic() > self._until:
                 break
@@ -99,11 +98,10 @@ class Schedule:
 
         What was disturbed is measured again a few times.
         """
-        tries = 0
-        limit = round(count * (1 + SPARE))
-        while tries < limit:
+        missing = count - min((len(usable(self.blocks, each, stage)) for each in variants), default=count)
+        for _ in range(round(missing * (1 + SPARE))):
             wanted = [each for each in variants if len(usable(self.blocks, each, stage)) < count]
-            wanted = [each for each in wanted if each not in self._failed]
+            wanted = [each for each in wanted if each not in self.failed]
             if not wanted:
                 break
             fewest = min(len(usable(self.blocks, each, stage)) for each in wanted)
@@ -112,14 +110,13 @@ class Schedule:
                 if time.monotonic() > self._until:
                     return
                 self._measure(variant, stage)
-            tries += 1
 
     def _measure(self, variant: str, stage: str) -> None:
         number = sum(block.variant == variant for block in self.blocks)
         try:
             block = measure_block(variant, number, self._arms, self._timing, self._order, stage)
         except ArmError as error:
-            self._failed.add(variant)
+            self.failed[variant] = str(error)
             self._says(f"{variant} failed on {error.arm.side}: {error}")
             self._ledger.fail(error.arm.side.name, variant, number, str(error))
             return

@@ -90,11 +90,16 @@ class Server:
 
     def turn(self, worker: int, passes: int) -> dict[str, Any]:
         """Passes of an open worker."""
-        return {"passes": self._workers[worker].turn(passes)}
+        try:
+            return {"passes": self._workers[worker].turn(passes)}
+        except HarnessError:
+            del self._workers[worker]
+            raise
 
     def close(self, worker: int) -> dict[str, Any]:
         """End an open worker."""
-        self._workers.pop(worker).close()
+        if (open_worker := self._workers.pop(worker, None)) is not None:
+            open_worker.close()
         return {}
 
     def kill(self) -> None:

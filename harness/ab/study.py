@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.ab.blocks import Arm, measure_block
+from harness.ab.blocks import Arm, ArmError, measure_block
 from harness.ab.checkouts import Checkout
 from harness.ab.side import Side
 from harness.errors import HarnessError
@@ -83,6 +83,8 @@ def measure_study(request: StudyRequest, says: Callable[[str], None]) -> Path:
                 says(f"block {number + 1} of {request.blocks}, {block.seconds:.1f} s")
         except KeyboardInterrupt:
             says("interrupted; what is measured is kept")
+        except ArmError as error:
+            says(f"ended early, what is measured is kept: {error}")
     return folder
 
 
@@ -91,7 +93,7 @@ def read_study(folder: Path) -> Study:
     try:
         about = json.loads((folder / STUDY_FILE).read_text(encoding="utf-8"))
         return Study(BlockStore(folder).read(), about["environment"], about["command"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise HarnessError(f"{folder} holds no study: {error}") from error
 
 

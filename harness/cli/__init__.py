@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from harness.cli import generate, list_, report, run, verify
+from harness.cli import ab, baseline, compare, doctor, generate, list_, report, run, study, verify
 from harness.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, HarnessError
 
 app = typer.Typer(
@@ -23,9 +23,14 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("report")(report.report)
+app.command("compare")(compare.compare)
+app.command("ab")(ab.ab)
+app.command("study")(study.study)
 app.command("generate")(generate.generate)
 app.command("verify")(verify.verify)
+app.command("doctor")(doctor.doctor)
 app.add_typer(list_.app, name="list")
+app.add_typer(baseline.app, name="baseline")
 
 
 def _print_version(wanted: bool) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -40,3 +42,12 @@ def cache_folder(chosen: Path | None) -> Path:
     if not os.access(folder, os.W_OK):
         raise HarnessError(f"the cache folder {folder} cannot be written; --cache-dir takes another")
     return folder
+
+
+def shown_command() -> str:
+    """The command as it was given, to be given again; the user's home is not spelled out."""
+    from harness.records.environment import without_home
+
+    words = [without_home(word) for word in sys.argv[1:]]
+    quoted = ["~/" + shlex.quote(word[2:]) if word.startswith("~/") else shlex.quote(word) for word in words]
+    return " ".join(["python", "-m", "harness", *quoted])

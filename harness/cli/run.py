@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import DEFAULT_RUNS, CacheDir, Local, Offline, RunsDir, Settings, Threads, cache_folder
+from harness.cli.options import (
+    DEFAULT_RUNS,
+    CacheDir,
+    Local,
+    Offline,
+    RunsDir,
+    Settings,
+    Threads,
+    cache_folder,
+    shown_command,
+)
 from harness.errors import EXIT_INTERRUPTED, EXIT_TASKS_FAILED
 
 Patterns = list[str] | None
@@ -51,7 +61,7 @@ def run(
             fresh=fresh,
             runs_dir=runs_dir.expanduser(),
             cache_dir=cache_folder(cache_dir),
-            command=_shown_command(),
+            command=shown_command(),
             dry_run=dry_run,
             local=tuple(local or ()),
         )
@@ -92,17 +102,6 @@ def _finish(folder: Path, json_output: bool) -> None:
     else:
         print_recommendations(opened)
     print(f"report: {folder / REPORT_FILE}", file=sys.stderr)
-
-
-def _shown_command() -> str:
-    """The command as it was given, to be given again; the user's home is not spelled out."""
-    import shlex
-
-    from harness.records.environment import without_home
-
-    words = [without_home(word) for word in sys.argv[1:]]
-    quoted = ["~/" + shlex.quote(word[2:]) if word.startswith("~/") else shlex.quote(word) for word in words]
-    return " ".join(["python", "-m", "harness", *quoted])
 
 
 def _toml_string(text: str) -> str:

@@ -9,7 +9,8 @@ from harness.candidates.artefacts import MANIFEST, ArtefactStore
 from harness.candidates.catalogue import Candidate
 from harness.execution.plan import Task
 
-_GUESS_SECONDS = {"candidate": 60.0, "variant": 10.0, "score": 8.0, "memory": 2.0, "limits": 8.0, "time": 2.5}
+_GUESS_SECONDS = {"candidate": 60.0, "variant": 10.0, "score": 8.0, "memory": 2.0, "limits": 8.0, "load": 1.0,
+                  "time": 2.5}  # fmt: skip
 _CACHED_SECONDS = 2.0
 _TRAINING_TOKENS_PER_SECOND = 3000.0
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -39,3 +41,24 @@ class Interrupts:
     def _remember(self, number: int, frame: FrameType | None) -> None:
         self._seen = True
         raise KeyboardInterrupt
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Hear SIGINT and SIGTERM only at the end of the block: one while a worker is started would leave a worker that
+    nobody knows of. Blocking the signals would not do, for other threads of the process would get them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda number, frame: heard.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if heard and callable(handler := before[signal.Signals(heard[0])]):
+        handler(heard[0], None)

@@ -38,6 +38,8 @@ class Request:
     dry_run: bool = False
     local: tuple[str, ...] = ()
     """``NAME=FOLDER``: checkpoints that stand in for published candidates."""
+    timed: bool = True
+    """Whether speed is timed; a comparison of two revisions does that itself."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def begin(request: Request) -> Job:
     blimp = load_blimp(items.blimp, items.blimp_pairs) if items.blimp else None
     plan = make_plan(named.suite, corpus, environment, request.only, request.skip, blimp)
     folder = _folder(request, named, corpus, environment, blimp)
-    runner = Runner(folder, plan, corpus, environment, request.cache_dir, bool(without), blimp)
+    runner = Runner(folder, plan, corpus, environment, request.cache_dir, bool(without), blimp, request.timed)
     pending = runner.pending()
     missing = tuple(candidate.name for candidate in missing_checkpoints(candidates)) if without else ()
     return Job(plan, folder, runner, pending, Estimate(pending, request.cache_dir, corpus.hash), missing)

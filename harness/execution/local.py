@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.execution.environment import worker_environment
-from harness.execution.work import Outcome, perform
-from harness.execution.worker import Channel, work
+from harness.execution.interrupts import held_back
+from harness.execution.standby import Standby
+from harness.execution.work import Outcome, WorkOrder, perform
+from harness.execution.worker import Channel, kill_group, work
 from harness.records.environment import without_home
 from harness.records.record import Fact, Status
-from harness.speed.memory import unique_memory
+from harness.speed.memory import Memory, memory_of
 
 TAIL_BYTES = 2000
 WATCH_SECONDS = 0.005
@@ -45,6 +47,10 @@ class LocalExecutor:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["harness.execution.preload"])
 
+    def stand_by(self, order: WorkOrder, slower: float | None, deadline_seconds: float) -> Standby:
+        """Start a worker that stays and takes turns, made slower by a share where one is given."""
+        return Standby(self._context, order, slower, deadline_seconds)
+
     def run(self, order: Any, deadline_seconds: float, progress: Callable[[float, str], None]) -> Result:
         """Run one task to its end, its deadline, or its death. KeyboardInterrupt kills the worker and passes on."""
         with tempfile.TemporaryDirectory(prefix="harness-") as scratch:
@@ -52,12 +58,14 @@ class LocalExecutor:
             start = time.monotonic()
             ours, theirs = self._context.Pipe()
             process = self._context.Process(target=work, args=(self._perform, order, theirs, stderr_file), daemon=False)
-            process.start()
-            theirs.close()
             try:
+                with held_back():
+                    process.start()
+                theirs.close()
                 status, reason, outcome = _follow(process, ours, start + deadline_seconds, progress)
             finally:
-                _kill_group(process)
+                if process.pid is not None:
+                    kill_group(process)
                 ours.close()
             if status == "timeout":
                 reason = f"killed after {deadline_seconds:g} s"
@@ -90,27 +98,36 @@ def _follow(
             elif message[0] == "end":
                 _, status, reason, outcome = message
                 if outcome and watched:
-                    outcome = replace(outcome, facts=[*outcome.facts, watched.fact()])
+                    outcome = replace(outcome, facts=[*outcome.facts, *watched.facts()])
                 return status, reason, outcome
         elif process.sentinel in ready:
             return *_death(process, kills), None
 
 
 class _MemoryWatch:
-    """The highest unique memory of a worker over what it held when the watch began."""
+    """The highest memory of a worker over what it held when the watch began."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        self.baseline = self.peak = unique_memory(pid)
+        self.baseline = self.peak = memory_of(pid)
         self.looks = 0
 
     def look(self) -> None:
-        self.peak = max(self.peak, unique_memory(self.pid))
+        now, peak = memory_of(self.pid), self.peak
+        proportional = [each.proportional for each in (now, peak) if each.proportional is not None]
+        self.peak = Memory(max(now.unique, peak.unique), max(proportional, default=None))
         self.looks += 1
 
-    def fact(self) -> Fact:
-        protocol = {"watched": "unique set size", "every_seconds": WATCH_SECONDS, "baseline_bytes": self.baseline}
-        return Fact(metric="peak_memory_bytes", value=float(self.peak - self.baseline), n=self.looks, protocol=protocol)
+    def facts(self) -> list[Fact]:
+        facts = [self._fact("peak_memory_bytes", "unique set size", self.peak.unique, self.baseline.unique)]
+        if self.peak.proportional is not None and self.baseline.proportional is not None:
+            baseline = self.baseline.proportional
+            facts.insert(0, self._fact("peak_pss_bytes", "proportional set size", self.peak.proportional, baseline))
+        return facts
+
+    def _fact(self, metric: str, watched: str, peak: int, baseline: int) -> Fact:
+        protocol = {"watched": watched, "every_seconds": WATCH_SECONDS, "baseline_bytes": baseline}
+        return Fact(metric=metric, value=float(peak - baseline), n=self.looks, protocol=protocol)
 
 
 def _death(process: BaseProcess, oom_kills_before: int) -> tuple[Status, str]:
@@ -133,17 +150,6 @@ def _oom_kills() -> int:
         except (OSError, ValueError):
             continue
     return 0
-
-
-def _kill_group(process: BaseProcess) -> None:
-    """Kill the worker and everything that it started; a worker that ended by itself leaves its group empty."""
-    process.join(timeout=0.2 if process.exitcode is None else 0)
-    if process.pid is not None:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            process.kill()
-    process.join(timeout=10)
 
 
 def _tail(file: Path) -> str:

@@ -19,7 +19,7 @@ from harness.records.record import Subject
 from harness.suites.loader import split_variant
 from harness.suites.schema import Suite
 
-Kind = Literal["candidate", "variant", "score", "memory", "limits", "time"]
+Kind = Literal["candidate", "variant", "score", "memory", "limits", "load", "time"]
 
 WORDS: dict[Kind, str] = {
     "candidate": "prepare",
@@ -27,12 +27,15 @@ WORDS: dict[Kind, str] = {
     "score": "score",
     "memory": "measure memory of",
     "limits": "measure limits of",
+    "load": "load from disk",
     "time": "time",
 }
 Crossed = tuple[Candidate, str, str, str]
 """A candidate with the engine, precision and device of a variant of it."""
 _SHOWN = 12
 """Variants that an error names."""
+ROUND: tuple[Kind, ...] = ("load", "time")
+"""What a round does with each variant, in this order."""
 CODE = ("training", "corpora", "candidates", "items", "quality", "speed", "engines", "execution", "stats")
 
 
@@ -57,8 +60,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Plan:
-    """Tasks in the order they are done: candidates, variants, scores, memory, the limits of each device, then timings
-    in rounds."""
+    """Tasks in the order they are done: candidates, variants, scores, memory, the limits of each device, then rounds,
+    in which each variant is loaded from disk and timed."""
 
     suite: Suite
     tasks: tuple[Task, ...]
@@ -103,7 +106,7 @@ def make_plan(
     for number in range(suite.rounds):
         order = list(variants)
         shuffler.shuffle(order)
-        rounds += [_measure(task, "time", timing, number) for task in order]
+        rounds += [_measure(task, kind, timing, number) for task in order for kind in ROUND]
     return Plan(suite, (*preparing.values(), *variants, *scores, *memory, *limits, *rounds))
 
 

@@ -26,8 +26,9 @@ from harness.speed.timing import Timing
 
 PROMPT_BYTES = 40_000
 PREPARING = ("candidate", "variant")
+TIMING = ("limits", "load", "time")
 _DEADLINE = {"candidate": "prepare", "variant": "prepare", "score": "score", "memory": "time", "limits": "time",
-             "time": "time"}  # fmt: skip
+             "load": "time", "time": "time"}  # fmt: skip
 
 
 class Listener(Protocol):
@@ -67,9 +68,11 @@ class Runner:
         cache_dir: Path,
         offline: bool,
         blimp: BlimpPairs | None = None,
+        timed: bool = True,
     ) -> None:
         self.folder, self.plan, self.corpus, self.environment = folder, plan, corpus, environment
         self.cache_dir, self.offline = cache_dir, offline
+        self._tasks = tuple(task for task in plan.tasks if timed or task.kind not in TIMING)
         split = plan.suite.evaluation.split
         size = plan.suite.evaluation.excerpt_bytes
         self._documents = tuple(excerpt(doc, size) if size else doc for doc in corpus.splits[split])
@@ -95,11 +98,17 @@ class Runner:
                 return statuses.get(task.needs[0]) == "ok"
             return status == "ok"
 
-        wanted = {task.hash for task in self.plan.tasks if not finished(task)}
-        for task in reversed(self.plan.tasks):
+        wanted = {task.hash for task in self._tasks if not finished(task)}
+        for task in reversed(self._tasks):
             if task.hash in wanted:
                 wanted.update(task.needs)
-        return [task for task in self.plan.tasks if task.hash in wanted]
+        return [task for task in self._tasks if task.hash in wanted]
+
+    def timing_orders(self) -> dict[str, WorkOrder]:
+        """What a worker needs to time each variant that this runner has prepared, by the variant's name."""
+        first = [task for task in self.plan.tasks if task.kind == "time" and task.round == 0]
+        orders = {task.subject.variant: self._order(task) for task in first if task.needs[-1] in self._state.prepared}
+        return {name: order for name, order in orders.items() if isinstance(order, WorkOrder)}
 
     def run(self, listener: Listener) -> None:
         """Run what is pending. KeyboardInterrupt leaves a record of the interrupted task and passes on.
@@ -183,6 +192,7 @@ class Runner:
     def _store(self, task: Task, result: Result, before: dict[str, object]) -> None:
         facts = result.outcome.facts if result.outcome else []
         conditions_around = {"before": before, "after": conditions()}
+        seen = result.outcome.conditions if result.outcome else {}
         closing = Record(
             run=self.folder.name,
             task=task.hash,
@@ -195,7 +205,7 @@ class Runner:
             reason=result.reason,
             stderr_tail="" if result.status in ("ok", "skipped") else result.stderr_tail,
             duration_seconds=round(result.seconds, 3),
-            conditions=conditions_around if task.kind == "time" else {},
+            conditions={**conditions_around, **seen} if task.kind == "time" else seen,
         )
         split = self.plan.suite.evaluation.split
         corpus = self.corpus.provenance(split) if task.kind == "score" else {}

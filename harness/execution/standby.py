@@ -16,6 +16,7 @@ from harness.candidates.checkpoint import load_tokenizer
 from harness.engines.base import Engine, Session
 from harness.engines.catalogue import engine_kind
 from harness.errors import HarnessError
+from harness.execution.interrupts import held_back
 from harness.execution.work import WorkOrder, prepared_of, real_tokens
 from harness.execution.worker import kill_group, lead_own_group, one_line
 from harness.records.environment import without_home
@@ -111,7 +112,8 @@ class Standby:
         self._connection, theirs = context.Pipe()
         arguments = (order, slower, theirs, Path(self._scratch.name) / "stderr")
         self._process: BaseProcess = context.Process(target=stand_by, args=arguments, daemon=False)
-        self._process.start()
+        with held_back():
+            self._process.start()
         theirs.close()
 
     def open(self) -> Opened:
@@ -121,14 +123,12 @@ class Standby:
 
     def turn(self, passes: int) -> list[Parts]:
         """Let it do some passes."""
-        self._connection.send(("turn", passes))
-        parts: list[Parts] = self._answer()[1]
+        parts: list[Parts] = self._answer("turn", passes)[1]
         return parts
 
     def close(self) -> None:
         """End it."""
-        self._connection.send(("close",))
-        self._answer()
+        self._answer("close")
         self.kill()
 
     def kill(self) -> None:
@@ -137,8 +137,10 @@ class Standby:
         self._connection.close()
         self._scratch.cleanup()
 
-    def _answer(self) -> Any:
+    def _answer(self, *command: Any) -> Any:
         try:
+            if command:
+                self._connection.send(command)
             if not self._connection.poll(self._deadline):
                 raise HarnessError(f"killed after {self._deadline:g} s")
             answer = self._connection.recv()

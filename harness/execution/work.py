@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,13 +25,21 @@ from harness.quality.family import Scoring
 from harness.quality.measures import family_of, measure_text
 from harness.quality.questions import answers
 from harness.records.record import Fact
+from harness.speed import file_cache
 from harness.speed.control import control_seconds
+from harness.speed.cuda_memory import cuda_memory_facts
+from harness.speed.disturbance import reasons
+from harness.speed.energy import energy_facts, open_meter
+from harness.speed.gpu import gpu_state
+from harness.speed.sweep import sweep
 from harness.speed.timing import Timing, time_session
 from harness.speed.workloads import encode_pass, generation_pass
 from harness.training.checkpoints import obtain, training_curve, unigram_counts
 
 PARENT = ("torch", "fp32")
 """Engine and precision of the variant that stands for the checkpoint itself."""
+SETTLE_SECONDS = 0.05
+"""Engines' threads spin for some milliseconds after their last call."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +82,11 @@ class MachineOrder:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a task found out, and what it hands on."""
+    """What a task found out, what it hands on, and under which conditions it saw itself measure (plain values)."""
 
     facts: list[Fact]
     prepared: Prepared | None = None
+    conditions: dict[str, Any] = field(default_factory=dict)
 
 
 def perform(order: WorkOrder | MachineOrder, channel: Channel) -> Outcome:
@@ -87,6 +98,7 @@ def perform(order: WorkOrder | MachineOrder, channel: Channel) -> Outcome:
         "variant": prepare_variant,
         "score": score,
         "memory": use_memory,
+        "load": load_cold,
         "time": time_variant,
     }
     return tasks[order.kind](order, channel)
@@ -116,7 +128,7 @@ def prepare_variant(order: WorkOrder, channel: Channel) -> Outcome:
     import torch
 
     torch.set_num_threads(order.setup.threads)
-    before = _prepared(order)
+    before = prepared_of(order)
     kind = engine_kind(order.engine)
     if reason := kind.refusal(order.candidate.family, order.setup.precision, order.setup.device):
         raise UnavailableError(reason)
@@ -177,13 +189,13 @@ def _parent(order: WorkOrder) -> Session | None:
     if (order.engine, order.setup.precision) == PARENT:
         return None
     engine, setup = engine_kind(PARENT[0]).load(), replace(order.setup, precision=PARENT[1])
-    return engine.open(_prepared(order).checkpoint.path, order.candidate.family, setup)
+    return engine.open(prepared_of(order).checkpoint.path, order.candidate.family, setup)
 
 
 def use_memory(order: WorkOrder, channel: Channel) -> Outcome:
     """Load and run the variant once while the parent watches this process's memory."""
-    tokenizer = load_tokenizer(_prepared(order).checkpoint.path)
-    prompt, _ = _real_tokens(tokenizer, order)
+    tokenizer = load_tokenizer(prepared_of(order).checkpoint.path)
+    prompt, _ = real_tokens(tokenizer, order)
     engine_kind(order.engine).load()
     channel.watch_memory()
     _, session = _open(order)
@@ -191,46 +203,94 @@ def use_memory(order: WorkOrder, channel: Channel) -> Outcome:
         encode_pass(session, prompt[np.newaxis], time.perf_counter)
     else:
         generation_pass(session, prompt, order.timing.new_tokens, time.perf_counter)
-    return Outcome([])
+    return Outcome(cuda_memory_facts(order.engine, order.setup.device, os.getpid()))
+
+
+def load_cold(order: WorkOrder, channel: Channel) -> Outcome:
+    """Load the variant in a fresh worker, with its files dropped from the system's cache; no fact where they stay."""
+    before, engine = prepared_of(order), engine_kind(order.engine).load()
+    files = file_cache.files_of(before.folder)
+    try:
+        file_cache.drop(files)
+    except UnavailableError as error:
+        return Outcome([], conditions={"load_cold": f"not available: {error}"})
+    start = time.perf_counter()
+    engine.open(before.folder, order.candidate.family, order.setup)
+    seconds = time.perf_counter() - start
+    about = {"file_cache": "dropped", "threads": order.setup.threads}
+    return Outcome([Fact("load_cold_seconds", seconds, protocol=about)])
 
 
 def time_variant(order: WorkOrder, channel: Channel) -> Outcome:
-    """Time the variant's loading and its workloads: one worker's share of one round."""
-    tokenizer = load_tokenizer(_prepared(order).checkpoint.path)
-    prompt, batch = _real_tokens(tokenizer, order)
-    engine, before = engine_kind(order.engine).load(), _prepared(order)
-    control = control_seconds(time.perf_counter)
-    start = time.perf_counter()
+    """Time the variant's loading and its workloads: one worker's share of one round.
+
+    The control workload is timed before the variant is loaded and after the readings; energy and sweeps come last.
+    """
+    clock, threads = time.perf_counter, {"threads": order.setup.threads}
+    tokenizer = load_tokenizer(prepared_of(order).checkpoint.path)
+    prompt, batch = real_tokens(tokenizer, order)
+    engine, before = engine_kind(order.engine).load(), prepared_of(order)
+    file_cache.warm(file_cache.files_of(before.folder))
+    controls = [control_seconds(clock)]
+    start = clock()
     session = engine.open(before.folder, order.candidate.family, order.setup)
-    load_seconds = time.perf_counter() - start
-    facts = time_session(session, prompt, batch, order.timing, time.perf_counter)
-    threads = {"threads": order.setup.threads}
+    load_seconds = clock() - start
+    gpu_before = gpu_state(order.setup.device)
+    timed = time_session(session, prompt, batch, order.timing, clock)
+    gpu_after = gpu_state(order.setup.device)
+    time.sleep(SETTLE_SECONDS)
+    controls.append(control_seconds(clock))
+    joules, energy = _energy(session, prompt, order)
+    swept = sweep(session, corpus_ids(tokenizer, order), order.timing, clock)
+    facts = [*timed.facts, *joules, *([swept] if swept else [])]
+    seen = {
+        "disturbed": list(reasons(timed.spent)),
+        "measured": timed.spent.as_dict(),
+        "warmup": timed.warmup,
+        "energy": energy,
+        **({"gpu": {"before": gpu_before, "after": gpu_after}} if gpu_before else {}),
+    }
     return Outcome(
         [
-            Fact(metric="control_seconds", value=control),
-            Fact(metric="load_seconds", value=load_seconds, protocol={"file_cache": "warm", **threads}),
+            Fact("control_seconds", sum(controls) / len(controls), n=len(controls), samples=controls),
+            Fact("load_seconds", load_seconds, protocol={"file_cache": "warm", **threads}),
             *(replace(fact, protocol={**fact.protocol, **threads}) for fact in facts),
-        ]
+        ],
+        conditions=seen,
     )
 
 
-def _prepared(order: WorkOrder) -> Prepared:
+def _energy(session: Session, prompt: Ids, order: WorkOrder) -> tuple[list[Fact], str]:
+    """Joules per token, and by which counter, or why there are none."""
+    try:
+        meter = open_meter(order.setup.device)
+        return energy_facts(session, prompt, order.timing.new_tokens, meter, time.perf_counter), meter.name
+    except UnavailableError as error:
+        return [], f"not available: {error}"
+
+
+def prepared_of(order: WorkOrder) -> Prepared:
+    """What was prepared for a variant. Raises HarnessError where nothing was."""
     if order.prepared is None:
         raise HarnessError(f"nothing was prepared for {order.candidate.name}")
     return order.prepared
 
 
 def _open(order: WorkOrder) -> tuple[Prepared, Session]:
-    before = _prepared(order)
+    before = prepared_of(order)
     engine = engine_kind(order.engine).load()
     return before, engine.open(before.folder, order.candidate.family, order.setup)
 
 
-def _real_tokens(tokenizer: object, order: WorkOrder) -> tuple[Ids, Ids]:
+def real_tokens(tokenizer: object, order: WorkOrder) -> tuple[Ids, Ids]:
     """A prompt [prompt_tokens] and a batch [batch_size, prompt_tokens] of corpus text, repeated where it is short."""
+    batch = np.resize(corpus_ids(tokenizer, order), (order.timing.batch_size, order.timing.prompt_tokens))
+    return batch[0], batch
+
+
+def corpus_ids(tokenizer: object, order: WorkOrder) -> Ids:
+    """The tokens of the text to time with. Raises HarnessError where it has none."""
     ids = np.asarray(tokenizer(order.prompt_text, add_special_tokens=False)["input_ids"], dtype=np.int64)  # type: ignore[operator]
     if not len(ids):
         raise HarnessError("the corpus gives no tokens to time with")
-    length, rows = order.timing.prompt_tokens, order.timing.batch_size
-    batch = np.resize(ids, (rows, length))
-    return batch[0], batch
+    return ids

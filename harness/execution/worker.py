@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def work(perform: Callable[[Any, Any], Any], order: Any, connection: Connection,
     The worker leads a process group of its own, so that it can be killed with whatever it starts, and dies with the
     program that ordered it. What it prints goes to ``stderr_file``.
     """
-    _lead_own_group()
+    lead_own_group()
     with stderr_file.open("wb", buffering=0) as sink:
         os.dup2(sink.fileno(), 1)
         os.dup2(sink.fileno(), 2)
@@ -43,21 +44,21 @@ def work(perform: Callable[[Any, Any], Any], order: Any, connection: Connection,
         outcome = perform(order, Channel(_progress(connection), _watch(connection)))
         message = ("end", "ok", "", outcome)
     except UnavailableError as error:
-        message = ("end", "skipped", _one_line(error), None)
+        message = ("end", "skipped", one_line(error), None)
     except HarnessError as error:
-        message = ("end", "failed", _one_line(error), None)
+        message = ("end", "failed", one_line(error), None)
     except MemoryError as error:
-        message = ("end", "out-of-memory", _one_line(error) or "MemoryError", None)
+        message = ("end", "out-of-memory", one_line(error) or "MemoryError", None)
     except Exception as error:  # noqa: BLE001 - the boundary of a task: whatever it raised becomes its record
         traceback.print_exc()
         status = "out-of-memory" if type(error).__name__ == "OutOfMemoryError" else "failed"
-        message = ("end", status, f"{type(error).__name__}: {_one_line(error)}", None)
+        message = ("end", status, f"{type(error).__name__}: {one_line(error)}", None)
     sys.stderr.flush()
     connection.send(message)
     connection.close()
 
 
-def _lead_own_group() -> None:
+def lead_own_group() -> None:
     """Become a group of one's own, and end it, oneself included, when the parent is gone.
 
     The system's parent-death signal would not do: the process that forked this one lives as long as its workers.
@@ -65,6 +66,17 @@ def _lead_own_group() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.setsid()
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def kill_group(process: BaseProcess) -> None:
+    """Kill the worker and everything that it started; a worker that ended by itself leaves its group empty."""
+    process.join(timeout=0.2 if process.exitcode is None else 0)
+    if process.pid is not None:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            process.kill()
+    process.join(timeout=10)
 
 
 def _end_with_parent() -> None:
@@ -90,6 +102,7 @@ def _watch(connection: Connection) -> Any:
     return watch_memory
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """The first line of what an error says."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else ""

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from harness.errors import HarnessError
+from harness.records.store import cut_torn_line
 
 BLOCKS_FILE = "blocks.jsonl"
 BASE, AGAIN, NEW = "base", "again", "new"
@@ -52,8 +53,9 @@ class BlockStore:
         """Append a block. Raises HarnessError when the disk refuses."""
         line = json.dumps({"schema_version": _SCHEMA_VERSION, **asdict(block)}, allow_nan=False)
         try:
-            with self.path.open("a", encoding="utf-8") as stream:
-                stream.write(line + "\n")
+            with self.path.open("ab") as stream:
+                cut_torn_line(self.path)
+                stream.write(line.encode("utf-8") + b"\n")
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:

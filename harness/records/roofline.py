@@ -70,4 +70,4 @@ def _times(value: Value, factor: float, protocol: dict[str, float]) -> Value:
     if not value.rounds:
         return Value(Estimate(value.estimate.value * factor, None, None, value.estimate.n, ""), protocol=protocol)
     rounds = {number: reading * factor for number, reading in value.rounds.items()}
-    return Value(median_estimate(list(rounds.values())), rounds, protocol=protocol)
+    return Value(median_estimate(list(rounds.values())), rounds, protocol=protocol, disturbed=value.disturbed)

@@ -63,7 +63,7 @@ def _row(mine: list[Record], shared: list[Record], limits: Mapping[str, float]) 
     for record, fact in facts:
         if fact.value is not None and METRICS[fact.metric].measure != "training":
             metrics.setdefault(fact.metric, []).append((record, fact))
-    values = {name: _value(found) for name, found in metrics.items()}
+    values = {name: _value(found, _disturbed(closings)) for name, found in metrics.items()}
     values |= fractions_of_limit(values, mine[0].subject.precision, limits)
     text = next((fact for _, fact in facts if fact.metric == "text"), None)
     missing = [kind for kind in _MEASURED if kind not in {record.kind for record in closings}]
@@ -81,15 +81,25 @@ def _row(mine: list[Record], shared: list[Record], limits: Mapping[str, float]) 
 
 
 def _reason(record: Record) -> str:
-    words = {"score": "scoring: ", "memory": "measuring memory: ", "time": "timing: "}
+    words = {"score": "scoring: ", "memory": "measuring memory: ", "load": "loading: ", "time": "timing: "}
     return words.get(record.kind, "") + record.reason
 
 
-def _value(found: list[tuple[Record, Fact]]) -> Value:
+def _disturbed(closings: list[Record]) -> frozenset[int]:
+    """The rounds in which a worker's readings were disturbed."""
+    return frozenset(
+        record.round
+        for record in closings
+        if record.kind == "time" and record.round is not None and record.conditions.get("disturbed")
+    )
+
+
+def _value(found: list[tuple[Record, Fact]], disturbed: frozenset[int]) -> Value:
     rounds = {record.round: fact.value for record, fact in found if record.round is not None and fact.value is not None}
     fact = found[-1][1]
     if rounds:
-        return Value(median_estimate(list(rounds.values())), rounds, protocol=fact.protocol)
+        busy = disturbed & rounds.keys() if found[-1][0].kind == "time" else frozenset()
+        return Value(median_estimate(list(rounds.values())), rounds, protocol=fact.protocol, disturbed=busy)
     value = fact.value if fact.value is not None else 0.0
     documents = {int(sums["document"]): sums for sums in fact.samples if isinstance(sums, dict) and "document" in sums}
     return Value(Estimate(value, fact.low, fact.high, fact.n, fact.interval), {}, documents, fact.protocol)

@@ -47,8 +47,7 @@ def create_run(runs_dir: Path, suite_name: str, identity: str, info: dict[str, A
     """Make a folder named after the suite and the time (UTC). Raises HarnessError where it cannot be written."""
     stamp = datetime.now(UTC)
     try:
-        runs_dir.mkdir(parents=True, exist_ok=True)
-        path = _fresh_folder(runs_dir, f"{suite_name}-{stamp:%Y%m%d-%H%M%S}")
+        path = fresh_folder(runs_dir, f"{suite_name}-{stamp:%Y%m%d-%H%M%S}")
         body = {"schema_version": 1, "identity": identity, "created": stamp.isoformat(timespec="seconds"), **info}
         write_whole(path / RUN_FILE, json.dumps(body, indent=1, ensure_ascii=False))
     except OSError as error:
@@ -107,12 +106,17 @@ def write_whole(path: Path, text: str) -> None:
         aside.unlink(missing_ok=True)
 
 
-def _fresh_folder(runs_dir: Path, name: str) -> Path:
-    for attempt in range(1000):
-        path = runs_dir / (name if attempt == 0 else f"{name}-{attempt}")
-        try:
-            path.mkdir()
-            return path
-        except FileExistsError:
-            continue
+def fresh_folder(runs_dir: Path, name: str) -> Path:
+    """Make a folder that was not there before. Raises HarnessError where it cannot be made."""
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1000):
+            path = runs_dir / (name if attempt == 0 else f"{name}-{attempt}")
+            try:
+                path.mkdir()
+                return path
+            except FileExistsError:
+                continue
+    except OSError as error:
+        raise HarnessError(f"cannot write to {runs_dir}: {error.strerror or error}; see --runs-dir") from error
     raise HarnessError(f"there are too many runs named {name} in {runs_dir}")

@@ -26,7 +26,7 @@ class RecordStore:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as stream:
-                _cut_torn_line(self.path)
+                cut_torn_line(self.path)
                 for record in records:
                     stream.write(record.to_json().encode("utf-8") + b"\n")
                     stream.flush()
@@ -71,7 +71,8 @@ def latest_attempts(records: Iterable[Record]) -> list[Record]:
     return [record for attempt in closed.values() for record in attempt]
 
 
-def _cut_torn_line(path: Path) -> None:
+def cut_torn_line(path: Path) -> None:
+    """Cut off what follows the last line break: the start of a line that a kill or a full disk left."""
     with path.open("r+b") as stream:
         size = stream.seek(0, os.SEEK_END)
         position = size

@@ -45,7 +45,7 @@ def study_report(study: Study) -> str:
 _POWER = (
     "*Found*: a comparison says regressed. Comparisons in a row share no block; their interval is Wilson's. Resampled "
     f"comparisons draw from all blocks, {RESAMPLES:,} times: finer, but not independent. The ratio is the median over "
-    "all blocks with its 95 % interval: what the extra work really did. Minutes are those of a comparison of three arms."
+    "all blocks with its 95 % interval: what the extra work really did. Minutes: those of a comparison of three arms."
 )
 _NOISE = (
     "What base differs from itself by, from block to block, in standard deviations (1.4826 times the median distance "
@@ -58,10 +58,9 @@ def _false_alarms(blocks: Sequence[Block], slowed: Sequence[str]) -> str:
     """Every metric that nothing was done to, in every arm."""
     verdicts: dict[str, int] = {}
     alarms: list[str] = []
-    compared = 0
+    compared = len(comparisons(blocks, SAME))
     for arm in (SAME, *SLOWER):
         for comparison in comparisons(blocks, arm):
-            compared += arm == SAME
             for metric, judgement in comparison.judgements.items():
                 if arm != SAME and metric in slowed:
                     continue

@@ -8,7 +8,7 @@ from typing import Any
 from harness.records.record import Record
 from harness.records.rows import Row, make_rows
 from harness.records.run_folder import RunFolder
-from harness.reporting import limits, quality, sections
+from harness.reporting import limits, quality, sections, timing
 from harness.reporting.table import escape
 from harness.selection.equivalence import APPROXIMATE, EXACT
 from harness.selection.limits import parse_limit
@@ -27,6 +27,11 @@ _NOT_RANKED = (
     "context, of masked tokens given both sides, of dropped spans given the rest. Between causal models with different "
     "tokenizers, compare bits per byte."
 )
+_LOADING = (
+    "Load is opening the weights in a fresh worker with a warm file cache; cold, with the files dropped from the "
+    "system's cache. Engines that map their files read them in the first call instead."
+)
+_ENERGY = "Joules a token, of all CPU packages (CUDA: of the GPU), idle power included."
 
 
 def report(run: RunFolder) -> str:
@@ -39,7 +44,7 @@ def report(run: RunFolder) -> str:
     parts += _recommendations(run, rows)
     parts += ["## Comparison", sections.comparison_table(rows).markdown(), _how_to_read(run, rows)]
     parts += _quality(run, rows)
-    parts += _speed(rows)
+    parts += _speed(records, rows)
     parts += _changes(run, rows)
     parts += _training_and_samples(records, rows)
     if problems := sections.problems_table(rows):
@@ -128,7 +133,8 @@ def _item_sizes(run: RunFolder) -> str:
 
 
 def _machine(run: RunFolder, records: Sequence[Record]) -> list[str]:
-    return [*sections.environment_lines(run.info.get("environment", {})), *limits.limits_lines(records)]
+    environment = sections.environment_lines(run.info.get("environment", {}))
+    return [line for line in (*environment, *limits.limits_lines(records), timing.energy_line(records)) if line]
 
 
 def _changes(run: RunFolder, rows: Sequence[Row]) -> list[str]:
@@ -154,7 +160,7 @@ def _changes(run: RunFolder, rows: Sequence[Row]) -> list[str]:
     return ["## What engine and precision changed", *parts] if parts else []
 
 
-def _speed(rows: Sequence[Row]) -> list[str]:
+def _speed(records: Sequence[Record], rows: Sequence[Row]) -> list[str]:
     tables = sections.speed_tables(rows)
     if not tables:
         return []
@@ -162,9 +168,15 @@ def _speed(rows: Sequence[Row]) -> list[str]:
         "Brackets are 95 % intervals from order statistics over the workers, where there are six or more; "
         f"here there are {_rounds(rows)}."
     )
-    parts = ["## Speed", interval]
+    parts = ["## Speed", " ".join([interval, *timing.timing_sentences(records)])]
     for title, table in tables:
         parts += [f"### {title.capitalize()}", table.markdown()]
+    if loading := timing.load_table(rows):
+        parts += ["### Load", _LOADING, loading.markdown()]
+    if energy := timing.energy_table(rows):
+        parts += ["### Energy", _ENERGY, energy.markdown()]
+    if swept := timing.sweep_table(records):
+        parts += ["### Prompt lengths and batches", "Tokens/s, the median over workers.", swept.markdown()]
     if distance := limits.limits_table(rows):
         parts += ["### Distance from the limit", limits.HOW_TO_READ, distance.markdown()]
     return parts

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.records.blocks import Block
 from harness.selection.looks import Looks
-from harness.stats.verdicts import LOOKS, Judgement
+from harness.stats.verdicts import CONFIRMING, LOOKS, Judgement
 
 SAME = "same"
 """The arm that is base once more."""
@@ -18,7 +18,6 @@ SLOWER = {"slower by 2 %": 0.02, "slower by 5 %": 0.05, "slower by 10 %": 0.1, "
 SLOWED = ("prefill_tokens_per_second", "decode_tokens_per_second", "encode_tokens_per_second",
           "encode_batch_tokens_per_second")  # fmt: skip
 """The metrics that the extra work slows; others, such as loading, are as those of base in every arm."""
-_CONFIRMING = min(LOOKS)
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def resampled(blocks: Sequence[Block], arm: str, times: int, seed: int = 0) -> I
     """Comparisons of blocks drawn at random, without repeats within a comparison: more of them than there are blocks
     for, so they tell the rates more finely, but are not independent of each other."""
     source, order = [block for block in blocks if not block.disturbed], random.Random(seed)
-    size = max(LOOKS) + _CONFIRMING
+    size = max(LOOKS) + CONFIRMING
     if len(source) >= size:
         for _ in range(times):
             comparison = _compare(order.sample(source, size), arm)
@@ -70,8 +69,8 @@ def _compare(blocks: Sequence[Block], arm: str) -> Comparison | None:
         if not looks.undecided(blocks[0].variant):
             break
     if looks.changed():
-        if len(blocks) < used + _CONFIRMING:
+        if len(blocks) < used + CONFIRMING:
             return None
-        looks.confirm(blocks[used : used + _CONFIRMING])
-        used += _CONFIRMING
+        looks.confirm(blocks[used : used + CONFIRMING])
+        used += CONFIRMING
     return Comparison({metric: each for (_, metric), each in looks.judgements.items()}, used)

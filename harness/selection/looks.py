@@ -9,8 +9,10 @@ from dataclasses import replace
 from harness.records.blocks import AGAIN, BASE, NEW, Block
 from harness.selection.thresholds import rule_of
 from harness.stats.intervals import median
-from harness.stats.verdicts import LOOKS, Judgement, change, confirms, control_false_discoveries, judge
+from harness.stats.verdicts import LOOKS, Judgement, Rule, change, confirms, control_false_discoveries, judge
 
+CONFIDENCE = 0.95
+"""Of the interval of the blocks that confirm a change."""
 MetricOf = tuple[str, str]
 """A variant and a metric of it."""
 
@@ -26,19 +28,20 @@ class Looks:
         self.judgements: dict[MetricOf, Judgement] = {}
 
     def look(self, blocks: Iterable[Block], number: int) -> None:
-        """Judge what is still undecided, at ``number`` blocks of each variant (a key of LOOKS, or fewer than the first
-        where time ran out; what falls between two looks is not judged anew)."""
-        confidence = LOOKS.get(number)
-        by_variant = _by_variant(blocks)
+        """Judge what is still undecided, at ``number`` blocks (a key of LOOKS).
+
+        A variant that has fewer, because the machine was busy or time ran out, is judged at the largest look that its
+        blocks fill, or at what it has where they fill none.
+        """
+        standing = {key: each for key, each in self.judgements.items() if each.verdict != "undecided"}
         latest = dict(self.judgements)
-        for variant, mine in by_variant.items():
-            if len(mine) != number and len(mine) >= min(LOOKS):
-                continue
+        for variant, mine in _by_variant(blocks).items():
+            count = max((look for look in LOOKS if look <= min(len(mine), number)), default=len(mine))
             for metric in _metrics(mine):
-                key = (variant, metric)
-                if key not in latest or latest[key].verdict == "undecided":
-                    latest[key] = self._judged(mine, metric, confidence or LOOKS[min(LOOKS)])
-        self.judgements = control_false_discoveries(latest)
+                if (variant, metric) not in standing:
+                    confidence = LOOKS.get(count, LOOKS[min(LOOKS)])
+                    latest[variant, metric] = self._judged(mine[:count], metric, confidence)
+        self.judgements = {**control_false_discoveries(latest), **standing}
 
     def undecided(self, variant: str) -> bool:
         """Whether any metric of a variant is undecided, or nothing of it was judged yet."""
@@ -57,7 +60,7 @@ class Looks:
             if first.verdict not in ("regressed", "improved"):
                 continue
             mine = by_variant.get(variant, [])
-            second = self._judged(mine, metric, LOOKS[min(LOOKS)]) if mine else None
+            second = self._judged(mine, metric, CONFIDENCE) if metric in _metrics(mine) else None
             rule = rule_of(metric, self._thresholds)
             if second is None:
                 self.judgements[variant, metric] = _unconfirmed(first, "no fresh blocks were measured to confirm it")
@@ -68,17 +71,21 @@ class Looks:
     def _judged(self, blocks: Sequence[Block], metric: str, confidence: float) -> Judgement:
         rule = rule_of(metric, self._thresholds)
         both = [_both(block, metric) for block in blocks]
-        better = rule.higher_is_better
         changes = [
-            change(value, block.arms[self._arm][metric], better) for value, block in zip(both, blocks, strict=True)
+            _change(value, block.arms[self._arm][metric], rule) for value, block in zip(both, blocks, strict=True)
         ]
-        noise = [change(block.arms[BASE][metric], block.arms[AGAIN][metric], better) for block in blocks]
+        noise = [_change(block.arms[BASE][metric], block.arms[AGAIN][metric], rule) for block in blocks]
         return judge(changes, noise, rule, median(both), confidence)
 
 
 def usable(blocks: Iterable[Block], variant: str, stage: str = "look") -> list[Block]:
     """The blocks of a variant that a verdict may stand on."""
     return [block for block in blocks if block.variant == variant and block.stage == stage and not block.disturbed]
+
+
+def _change(base: float, new: float, rule: Rule) -> float:
+    """The change from one value to another; none where it is below the metric's floor."""
+    return 0.0 if abs(new - base) <= rule.floor else change(base, new, rule.higher_is_better)
 
 
 def _unconfirmed(first: Judgement, reason: str) -> Judgement:
@@ -95,7 +102,7 @@ def _by_variant(blocks: Iterable[Block]) -> dict[str, list[Block]]:
 
 
 def _metrics(blocks: Sequence[Block]) -> list[str]:
-    return [name for name in blocks[0].metrics if all(name in block.metrics for block in blocks)]
+    return [name for name in blocks[0].metrics if all(name in block.metrics for block in blocks)] if blocks else []
 
 
 def _both(block: Block, metric: str) -> float:

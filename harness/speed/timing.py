@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from harness.engines.base import Ids, Session
 from harness.errors import HarnessError
 from harness.records.record import Fact
+from harness.speed.disturbance import Usage, usage
 from harness.speed.workloads import Clock, EncodePass, GenerationPass, encode_pass, generation_pass
 from harness.stats.intervals import median, percentile
 
 AGREEMENT = 0.05
 
 Pass = TypeVar("Pass", GenerationPass, EncodePass)
+Look = Callable[[], Usage]
+"""How to see what the machine has used up to now."""
 
 
 @dataclass(frozen=True)
@@ -32,66 +35,107 @@ class Timing:
     warmup_seconds: float = 1.0
     budget_seconds: float = 10.0
     """Once this is spent on readings, no further one is begun."""
+    sweep_prompt_tokens: tuple[int, ...] = ()
+    sweep_batch_sizes: tuple[int, ...] = ()
 
 
-def time_session(session: Session, prompt: Ids, batch: Ids, timing: Timing, clock: Clock) -> list[Fact]:
+@dataclass(frozen=True)
+class Readings(Generic[Pass]):
+    """The readings of one workload, each a list of passes; the seconds of the very first pass; how many passes the
+    warm-up took and whether its last two agreed; and what was used while readings were taken."""
+
+    readings: list[list[Pass]]
+    first_seconds: float
+    warmup_passes: int
+    warmup_agreed: bool
+    spent: Usage
+
+    @property
+    def warmup(self) -> dict[str, Any]:
+        """The warm-up, as records keep it."""
+        return {"passes": self.warmup_passes, "agreed": self.warmup_agreed}
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What one worker measured: its facts, the warm-up of each workload, and what was used during readings."""
+
+    facts: list[Fact]
+    warmup: dict[str, dict[str, Any]]
+    spent: Usage
+
+
+def time_session(session: Session, prompt: Ids, batch: Ids, timing: Timing, clock: Clock, look: Look = usage) -> Timed:
     """All speed metrics of one worker: the medians over its readings, as the samples of one round.
 
-    ``prompt`` is real text [prompt_tokens], ``batch`` real text [batch_size, prompt_tokens].
+    ``prompt`` is real text [prompt_tokens], ``batch`` real text [batch_size, prompt_tokens]. ``look`` is called before
+    and after the readings of each workload.
     """
     protocol: dict[str, Any] = {"prompt_tokens": len(prompt), "batch_size": 1}
     if session.facts.family == "masked":
-        return _time_encoding(session, prompt[np.newaxis], batch, timing, clock, protocol)
-    passes, first = _readings(lambda: generation_pass(session, prompt, timing.new_tokens, clock), timing, clock)
+        single = take_readings(lambda: encode_pass(session, prompt[np.newaxis], clock), timing, clock, look)
+        wide = take_readings(lambda: encode_pass(session, batch, clock), timing, clock, look)
+        facts = _encoding_facts(single, wide, len(batch), protocol)
+        return Timed(facts, {"encode": single.warmup, "encode_batch": wide.warmup}, single.spent + wide.spent)
+    taken = take_readings(lambda: generation_pass(session, prompt, timing.new_tokens, clock), timing, clock, look)
     protocol |= {"new_tokens": timing.new_tokens, "decoding": "greedy"}
-    return [*_generation_facts(passes, protocol), _fact("first_call_seconds", [first], protocol)]
+    return Timed(_generation_facts(taken, protocol), {"generation": taken.warmup}, taken.spent)
 
 
-def _generation_facts(readings: list[list[GenerationPass]], protocol: dict[str, Any]) -> list[Fact]:
-    first = [median([each.first_token_seconds for each in reading]) for reading in readings]
-    decode = [
-        sum(len(p.between_tokens_seconds) for p in r) / _positive(sum(sum(p.between_tokens_seconds) for p in r))
-        for r in readings
-    ]
-    prompt = readings[0][0].prompt_tokens
-    between = [seconds for reading in readings for each in reading for seconds in each.between_tokens_seconds]
+def _generation_facts(taken: Readings[GenerationPass], protocol: dict[str, Any]) -> list[Fact]:
+    first = first_token_seconds(taken.readings)
+    prompt = taken.readings[0][0].prompt_tokens
+    between = [seconds for reading in taken.readings for each in reading for seconds in each.between_tokens_seconds]
     return [
         _fact("time_to_first_token_seconds", first, protocol),
         _fact("prefill_tokens_per_second", [prompt / _positive(seconds) for seconds in first], protocol),
-        _fact("decode_tokens_per_second", decode, protocol),
+        _fact("decode_tokens_per_second", decode_rates(taken.readings), protocol),
         *(_percentile_fact(f"inter_token_seconds_p{share}", between, share, protocol) for share in (50, 95, 99)),
+        _fact("first_call_seconds", [taken.first_seconds], protocol),
     ]
 
 
-def _time_encoding(
-    session: Session, single: Ids, batch: Ids, timing: Timing, clock: Clock, protocol: dict[str, Any]
+def _encoding_facts(
+    single: Readings[EncodePass], wide: Readings[EncodePass], rows: int, protocol: dict[str, Any]
 ) -> list[Fact]:
-    readings, first = _readings(lambda: encode_pass(session, single, clock), timing, clock)
-    batched, _ = _readings(lambda: encode_pass(session, batch, clock), timing, clock)
-    latencies = [each.seconds for reading in readings for each in reading]
-    wide = {**protocol, "batch_size": len(batch)}
+    latencies = [each.seconds for reading in single.readings for each in reading]
     return [
-        _fact("encode_tokens_per_second", [_rate(reading) for reading in readings], protocol),
-        _fact("encode_batch_tokens_per_second", [_rate(reading) for reading in batched], wide),
+        _fact("encode_tokens_per_second", encode_rates(single.readings), protocol),
+        _fact("encode_batch_tokens_per_second", encode_rates(wide.readings), {**protocol, "batch_size": rows}),
         *(_percentile_fact(f"latency_seconds_p{share}", latencies, share, protocol) for share in (50, 95, 99)),
-        _fact("first_call_seconds", [first], protocol),
+        _fact("first_call_seconds", [single.first_seconds], protocol),
     ]
 
 
-def _rate(reading: list[EncodePass]) -> float:
-    return sum(each.tokens for each in reading) / _positive(sum(each.seconds for each in reading))
+def first_token_seconds(readings: list[list[GenerationPass]]) -> list[float]:
+    """Time to first token of each reading: the median over its passes."""
+    return [median([each.first_token_seconds for each in reading]) for reading in readings]
 
 
-def _readings(run: Callable[[], Pass], timing: Timing, clock: Clock) -> tuple[list[list[Pass]], float]:
-    """Warm up until two passes in a row agree, then take the readings; also the seconds of the very first pass."""
+def decode_rates(readings: list[list[GenerationPass]]) -> list[float]:
+    """Decoded tokens/s of each reading."""
+    return [
+        sum(len(p.between_tokens_seconds) for p in r) / _positive(sum(sum(p.between_tokens_seconds) for p in r))
+        for r in readings
+    ]
+
+
+def encode_rates(readings: list[list[EncodePass]]) -> list[float]:
+    """Encoded tokens/s of each reading."""
+    return [sum(each.tokens for each in r) / _positive(sum(each.seconds for each in r)) for r in readings]
+
+
+def take_readings(run: Callable[[], Pass], timing: Timing, clock: Clock, look: Look = usage) -> Readings[Pass]:
+    """Warm up until two passes in a row agree, then take the readings."""
     began = clock()
     first = previous = run()
-    while clock() - began < timing.warmup_seconds:
+    passes, agreed = 1, False
+    while not agreed and clock() - began < timing.warmup_seconds:
         current = run()
-        agree = abs(current.seconds - previous.seconds) <= AGREEMENT * max(current.seconds, previous.seconds)
+        passes += 1
+        agreed = abs(current.seconds - previous.seconds) <= AGREEMENT * max(current.seconds, previous.seconds)
         previous = current
-        if agree:
-            break
+    before = look()
     began = clock()
     readings: list[list[Pass]] = []
     while len(readings) < timing.readings and (not readings or clock() - began < timing.budget_seconds):
@@ -100,7 +144,7 @@ def _readings(run: Callable[[], Pass], timing: Timing, clock: Clock) -> tuple[li
             reading.append(run())
             _positive(reading[-1].seconds)
         readings.append(reading)
-    return readings, first.seconds
+    return Readings(readings, first.seconds, passes, agreed, look() - before)
 
 
 def _percentile_fact(metric: str, seconds: list[float], share: int, protocol: dict[str, Any]) -> Fact:

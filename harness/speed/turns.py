@@ -19,7 +19,7 @@ Parts = dict[str, list[float]]
 """The parts of one pass by name, each with the seconds of its steps in order."""
 
 TURN_SECONDS = 0.05
-"""What a turn takes at least."""
+"""What a turn takes, about; a longer pass is a turn by itself."""
 TURNS = 20
 """Turns of a worker in a block, at most; fewer where the budget does not allow them."""
 

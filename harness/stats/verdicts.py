@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from statistics import NormalDist
 from typing import Literal, TypeVar
 
 from harness.stats.intervals import Estimate, median, median_estimate
@@ -22,13 +24,20 @@ LOOKS = {6: 1 - 2 / 2**6, 12: 1 - 2 * 13 / 2**12, 20: 1 - 2 * 6196 / 2**20}
 """Numbers of blocks at which the data may be looked at, each with the coverage that its interval must have: that of
 [min, max] of 6, of the second and last but one of 12, of the fifth and last but four of 20. Together they miss the
 median in at most 5 % of comparisons (4.9 %, by Bonferroni), however many looks are taken."""
+CONFIRMING = 9
+"""Fresh blocks that confirm a change: of nine, one outlier at each end stands outside of the interval; of six, none."""
 FALSE_DISCOVERIES = 0.05
 """The share of false ones among the changes that are reported, at most."""
 MEDIAN_COST = math.sqrt(math.pi / 2)
 """How much wider a median is than a mean of normal values."""
-POWER = 2.8
-"""Standard errors from which a change is found in 80 % of tries: 1.96 + 0.84."""
-_FEWEST = min(LOOKS)
+POWER = 0.8
+"""The share of tries in which the smallest change that is told is found."""
+_POWER_ERRORS = Z95 + NormalDist().inv_cdf(POWER)
+"""Standard errors from which a change that has a normal interval is found so often: 1.96 + 0.84."""
+_BY_BLOCKS = "order statistics of the median"
+"""How ``median_estimate`` calls its method."""
+_FEW_VALUES = (1.0, 1.0, 1.196, 1.495, 1.363, 1.206, 1.200, 1.140, 1.129, 1.107)
+"""By how much the median distance of so many normal values is too small, by their number."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +60,9 @@ class Judgement:
 
     ``ratio`` is new / base with its interval. ``bound`` is the change beyond which it counts, as a fraction;
     ``noise`` what base showed against itself (None where that was not measured). ``smallest`` is the change that would
-    be found in 80 % of tries, None where one value cannot tell; ``more_blocks`` how many more would decide, None where
-    more would not help. ``p_value`` is that of no change beyond the bound, two-sided.
+    be found in 80 % of tries with as many blocks, or with the fewest that can decide, None where one value cannot
+    tell; ``more_blocks`` how many more would decide, None where more would not help. ``p_value`` is that of no change
+    beyond the bound, two-sided.
     """
 
     verdict: Verdict
@@ -74,7 +84,11 @@ def change(base: float, new: float, higher_is_better: bool) -> float:
         raise ValueError(f"{base} and {new} have no ratio")
     if base == new:
         return 0.0
-    up = math.inf if base == 0 else -math.inf if new == 0 else math.log(new / base)
+    if 0 in (base, new) or math.inf in (base, new):
+        up = math.inf if base < new else -math.inf
+    else:
+        ratio = new / base  # not exact, or beyond what a float holds, for values of very different size
+        up = math.log(ratio) if 1e-300 < ratio < 1e300 else math.log(new) - math.log(base)
     return -up if higher_is_better else up
 
 
@@ -86,22 +100,22 @@ def judge(
     ``noise`` are the changes of base against itself in the same blocks; the bound of a regression is the larger of the
     rule's and the far end of the interval of their median. *Regressed* and *improved*: the interval lies wholly beyond
     that bound. *Unchanged*: it lies wholly within the rule's own bound, so that a noisy machine finds nothing
-    unchanged for its noise. *Undecided*: everything else. Fewer than six blocks decide nothing; none raises
-    ValueError.
+    unchanged for its noise. *Undecided*: everything else. Fewer than six blocks (more for a higher confidence) decide
+    nothing; none raises ValueError.
     """
     found = median_estimate(changes, confidence)
     own, floor = rule.bound(base), _noise_floor(noise)
-    bound = max(own, floor or 0.0)
+    bound, fewest = max(own, floor or 0.0), math.ceil(math.log2(2 / (1 - confidence)))
     about = Judgement(
         "undecided",
         _as_ratio(found, rule.higher_is_better),
-        math.expm1(bound),
+        _fraction(bound),
         p_value=_sign_test(changes, bound),
-        noise=None if floor is None else math.expm1(floor),
-        smallest=_smallest(changes, bound),
+        noise=None if floor is None else _fraction(floor),
+        smallest=_smallest(changes, bound, max(fewest, len(changes)), confidence),
     )
     if found.low is None or found.high is None:
-        return replace(about, more_blocks=max(1, _FEWEST - len(changes)), reason=f"{len(changes)} of {_FEWEST} blocks")
+        return replace(about, more_blocks=max(1, fewest - len(changes)), reason=f"{len(changes)} of {fewest} blocks")
     verdict = _place(found.low, found.high, own, bound)
     if verdict != "undecided":
         return replace(about, verdict=verdict)
@@ -115,7 +129,7 @@ def judge_interval(ratio: Estimate, rule: Rule) -> Judgement:
     The p-value takes the interval for a normal one, on the scale of logarithms.
     """
     bound = rule.bound(1.0)
-    about = Judgement("undecided", ratio, math.expm1(bound))
+    about = Judgement("undecided", ratio, _fraction(bound))
     if ratio.low is None or ratio.high is None:
         return replace(about, reason="no interval")
     value, low, high = (_signed_log(each, rule.higher_is_better) for each in (ratio.value, ratio.low, ratio.high))
@@ -124,17 +138,19 @@ def judge_interval(ratio: Estimate, rule: Rule) -> Judgement:
     error = (high - low) / (2 * Z95)
     distance = abs(value) - bound
     p_value = float(distance <= 0) if not error > 0 else min(1.0, math.erfc(distance / error / math.sqrt(2)))
-    smallest = math.expm1(bound + POWER * error) if math.isfinite(error) else None
+    smallest = _fraction(bound + _POWER_ERRORS * error) if math.isfinite(error) else None
     reason = "" if verdict != "undecided" else "the interval reaches across the bound"
     return replace(about, verdict=verdict, p_value=p_value, smallest=smallest, reason=reason)
 
 
 def judge_exact(base: float, new: float, rule: Rule) -> Judgement:
-    """The verdict on values without noise, such as bytes of weights: beyond the rule's bound or not."""
+    """The verdict on values without noise, such as bytes of weights: beyond the rule's bound and its floor or not."""
     worse, bound = change(base, new, rule.higher_is_better), rule.bound(base)
+    if abs(new - base) <= rule.floor:  # a ratio to 0 is infinite, however little was added
+        worse = 0.0
     verdict: Verdict = "regressed" if worse > bound else "improved" if worse < -bound else "unchanged"
     ratio = 1.0 if base == new else math.inf if base == 0 else new / base
-    return Judgement(verdict, Estimate(ratio, ratio, ratio, 1, "exact values"), math.expm1(bound), p_value=0.0)
+    return Judgement(verdict, Estimate(ratio, ratio, ratio, 1, "exact values"), _fraction(bound), p_value=0.0)
 
 
 def control_false_discoveries(judgements: Mapping[Key, Judgement]) -> dict[Key, Judgement]:
@@ -151,15 +167,18 @@ def control_false_discoveries(judgements: Mapping[Key, Judgement]) -> dict[Key, 
     for key, each in tests.items():
         if each.verdict in ("regressed", "improved") and each.p_value > limit:
             reason = f"could be a false alarm among {len(tests)} metrics (p = {each.p_value:.2g})"
-            enough = math.ceil(math.log2(2 / rate))
-            more = max(1, enough - each.ratio.n)
+            # a block on the same side halves the p-value; documents, unlike blocks, cannot be had by waiting
+            more = max(1, math.ceil(math.log2(each.p_value / rate))) if each.ratio.method == _BY_BLOCKS else None
             held[key] = replace(each, verdict="undecided", more_blocks=more, reason=reason)
     return held
 
 
 def confirms(first: Judgement, second: Judgement, rule: Rule) -> bool:
-    """Whether fresh blocks agree with a verdict: their median lies beyond its bound, and their interval on its side."""
-    if second.ratio.low is None or second.ratio.high is None:
+    """Whether fresh blocks agree with a change: their median lies beyond its bound, and their interval on its side.
+
+    There is nothing to confirm where ``first`` is unchanged or undecided, nor can blocks without an interval.
+    """
+    if first.verdict not in ("regressed", "improved") or second.ratio.low is None or second.ratio.high is None:
         return False
     ends = [_signed_log(each, rule.higher_is_better) for each in (second.ratio.low, second.ratio.high)]
     value, side = _signed_log(second.ratio.value, rule.higher_is_better), 1 if first.verdict == "regressed" else -1
@@ -197,15 +216,31 @@ def _sign_test(changes: Sequence[float], bound: float) -> float:
 
 
 def _spread(changes: Sequence[float]) -> float:
-    """A standard deviation that outliers do not move: 1.4826 times the median distance from the median."""
-    centre = median(changes)
-    return 1.4826 * median([abs(each - centre) for each in changes])
+    """A standard deviation that outliers do not move: 1.4826 times the median distance from the median, and what few
+    values make of that too little (Croux & Rousseeuw 1992, Computational Statistics 1, section 4)."""
+    centre, n = median(changes), len(changes)
+    few = _FEW_VALUES[n] if n < len(_FEW_VALUES) else n / (n - 0.8)
+    return few * 1.4826 * median([abs(each - centre) for each in changes])
 
 
-def _smallest(changes: Sequence[float], bound: float) -> float | None:
+def _smallest(changes: Sequence[float], bound: float, blocks: int, confidence: float) -> float | None:
+    """By normal theory: the end of the interval clears the bound where all but rank - 1 blocks do; see ``POWER``."""
     if len(changes) < 2 or not all(map(math.isfinite, changes)):
         return None
-    return math.expm1(bound + POWER * MEDIAN_COST * _spread(changes) / math.sqrt(len(changes)))
+    return _fraction(bound + _power_deviations(blocks, confidence) * _spread(changes))
+
+
+@cache
+def _power_deviations(blocks: int, confidence: float) -> float:
+    """Standard deviations beyond a bound from which the interval of so many normal values clears it in 80 % of tries:
+    a value must be beyond it with the probability at which all but rank - 1 of them are in 80 % of tries."""
+    rank = round(median_estimate(range(1, blocks + 1), confidence).low or 1)
+    low, high = 0.5, 1.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        cleared = sum(math.comb(blocks, k) * middle ** (blocks - k) * (1 - middle) ** k for k in range(rank))
+        low, high = (low, middle) if cleared >= POWER else (middle, high)
+    return NormalDist().inv_cdf(low)
 
 
 def _more_blocks(changes: Sequence[float], value: float, own: float, bound: float) -> int | None:
@@ -233,5 +268,13 @@ def _signed_log(ratio: float, higher_is_better: bool) -> float:
 def _exp(value: float) -> float:
     try:
         return math.exp(value)
+    except OverflowError:
+        return math.inf
+
+
+def _fraction(logarithm: float) -> float:
+    """The change as a fraction of base that a logarithm of a ratio stands for; infinite where that overflows."""
+    try:
+        return math.expm1(logarithm)
     except OverflowError:
         return math.inf

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,7 +11,9 @@ from harness.candidates.catalogue import shipped_candidates
 from harness.candidates.spec import CandidateSpec, Description, Family
 from harness.records.metrics import METRICS
 from harness.selection.limits import parse_limit
+from harness.selection.thresholds import check_thresholds
 
+Count = Annotated[int, Field(ge=1)]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -67,6 +69,8 @@ class TimingKeys(Description):
     reading_seconds: float = Field(default=0.1, gt=0, description="shortest reading")
     warmup_seconds: float = Field(default=1.0, ge=0, description="longest warm-up after the first pass")
     budget_seconds: float = Field(default=10.0, gt=0, description="no further reading is begun after this")
+    sweep_prompt_tokens: tuple[Count, ...] = Field(default=(), description="further prompt lengths, batch 1")
+    sweep_batch_sizes: tuple[Count, ...] = Field(default=(), description="further batches, masked models only")
 
 
 class Deadlines(Description):
@@ -137,6 +141,12 @@ class Suite(Description):
     generation: Generation = Generation()
     candidate: dict[str, CandidateSpec] = Field(default_factory=dict)
     use_case: tuple[UseCase, ...] = ()
+    thresholds: dict[str, float] = Field(default_factory=dict, description="metric: the least change that matters")
+
+    @field_validator("thresholds")
+    @classmethod
+    def _thresholds_of_metrics(cls, value: dict[str, float]) -> dict[str, float]:
+        return check_thresholds(value)
 
     @field_validator("candidate")
     @classmethod

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 import time
 
 import misbehaving
@@ -79,3 +81,20 @@ def test_memory_over_the_baseline_is_seen_from_outside(executor: LocalExecutor):
     small, large = (_run(executor, f"allocate {size}").outcome.facts[-1] for size in (1, 60))
     assert small.metric == large.metric == "peak_memory_bytes"
     assert large.value - small.value == pytest.approx(59_000_000, rel=0.1)
+
+
+def test_a_ctrl_c_while_a_worker_starts_kills_it_and_passes_on(executor: LocalExecutor, monkeypatch, capfd):
+    process = executor._context.Process
+    start, started = process.start, []
+
+    def interrupted(self) -> None:
+        start(self)
+        started.append(self)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(process, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _run(executor, "hang")
+    (worker,) = started
+    assert worker.exitcode is not None
+    assert "Traceback" not in capfd.readouterr().err

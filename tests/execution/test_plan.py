@@ -99,8 +99,15 @@ def test_the_machine_is_measured_once_a_device_right_before_the_timings(suite, c
     (at,) = [index for index, task in enumerate(tasks) if task.kind == "limits"]
     assert tasks[at].subject.variant == "machine/cpu"
     assert tasks[at].candidate is None
-    assert {task.kind for task in tasks[at + 1 :]} == {"time"}
-    assert "time" not in {task.kind for task in tasks[:at]}
+    assert {task.kind for task in tasks[at + 1 :]} == {"load", "time"}
+    assert not {"load", "time"} & {task.kind for task in tasks[:at]}
+
+
+def test_a_round_loads_each_variant_from_disk_in_a_worker_of_its_own_before_it_times_it(suite, corpus, environment):
+    measured = [task for task in make_plan(suite, corpus, environment).tasks if task.kind in ("load", "time")]
+    for load, timed in zip(measured[::2], measured[1::2], strict=True):
+        assert (load.kind, timed.kind) == ("load", "time")
+        assert (load.subject, load.round) == (timed.subject, timed.round)
 
 
 def test_a_device_that_no_variant_can_run_on_is_not_measured(corpus, environment):

@@ -29,7 +29,7 @@ def tokens() -> ScoredTokens:
 def test_a_metric_says_what_it_is(name):
     metric = METRICS[name]
     assert metric.name == name
-    assert metric.measure in ("size", "quality", "speed", "memory", "limit", "training", "sample")
+    assert metric.measure in ("size", "quality", "speed", "memory", "energy", "limit", "training", "sample", "sweep")
     assert metric.title
     assert metric.description
 

@@ -12,7 +12,8 @@ import pytest
 from harness.engines.base import SessionFacts, Weights
 from harness.errors import HarnessError
 from harness.speed.control import control_seconds
-from harness.speed.memory import unique_memory
+from harness.speed.disturbance import Usage
+from harness.speed.memory import memory_of, unique_memory
 from harness.speed.timing import Timing, time_session
 from harness.speed.workloads import generation_pass
 
@@ -54,8 +55,8 @@ class Steady:
 
 
 def _timed(session: Steady, clock: Clock, timing: Timing) -> dict[str, float]:
-    facts = time_session(session, PROMPT, np.tile(PROMPT, (8, 1)), timing, clock)
-    return {fact.metric: fact.value for fact in facts}
+    timed = time_session(session, PROMPT, np.tile(PROMPT, (8, 1)), timing, clock)
+    return {fact.metric: fact.value for fact in timed.facts}
 
 
 def test_generation_metrics_follow_their_definitions():
@@ -105,8 +106,30 @@ def test_a_clock_that_stands_still_is_an_error_and_not_an_infinite_speed():
 
 def test_no_reading_is_begun_after_the_budget():
     clock = Clock()
-    facts = time_session(Steady(clock), PROMPT, PROMPT[np.newaxis], Timing(readings=50, budget_seconds=2.0), clock)
-    assert {fact.metric: fact.n for fact in facts}["decode_tokens_per_second"] == 2
+    timed = time_session(Steady(clock), PROMPT, PROMPT[np.newaxis], Timing(readings=50, budget_seconds=2.0), clock)
+    assert {fact.metric: fact.n for fact in timed.facts}["decode_tokens_per_second"] == 2
+
+
+def test_the_warm_up_says_how_many_passes_it_took_until_two_agreed():
+    clock = Clock()
+    timed = time_session(
+        Steady(clock, slow_calls=11), PROMPT, PROMPT[np.newaxis], Timing(new_tokens=11, warmup_seconds=30), clock
+    )
+    assert timed.warmup == {"generation": {"passes": 3, "agreed": True}}
+
+
+def test_a_warm_up_without_time_is_one_pass_that_agrees_with_none():
+    clock = Clock()
+    timed = time_session(Steady(clock, "masked"), PROMPT, PROMPT[np.newaxis], Timing(warmup_seconds=0), clock)
+    assert timed.warmup == {name: {"passes": 1, "agreed": False} for name in ("encode", "encode_batch")}
+
+
+def test_what_was_used_is_seen_around_the_readings_of_each_workload_and_not_around_the_warm_up():
+    clock = Clock()
+    timing = Timing(readings=2, reading_seconds=0.05, warmup_seconds=0)
+    batch = np.tile(PROMPT, (3, 1))
+    timed = time_session(Steady(clock, "masked"), PROMPT, batch, timing, clock, lambda: Usage(2, clock(), clock()))
+    assert timed.spent.seconds == timed.spent.own == pytest.approx(2 * 0.1 + 2 * 0.3)
 
 
 def test_the_control_workload_takes_time():
@@ -123,5 +146,6 @@ def test_memory_of_a_process_is_seen_with_its_children():
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         assert unique_memory(process.pid) > 60_000_000
+        assert memory_of(process.pid).proportional > 60_000_000
         process.communicate("\n")
     assert unique_memory(process.pid) == 0

@@ -51,7 +51,7 @@ NUMBERS = [
     (table, key, field.default)
     for table, model in (("evaluation", Evaluation), ("items", Items), ("timing", TimingKeys))
     for key, field in model.model_fields.items()
-    if not isinstance(field.default, str)
+    if not isinstance(field.default, (str, tuple))
 ]
 
 

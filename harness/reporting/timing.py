@@ -1,0 +1,137 @@
+"""What a report says of how the timings were taken: disturbances, the control workload, loading, energy, sweeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from harness.records.metrics import METRICS
+from harness.records.record import Record
+from harness.records.rows import Row
+from harness.records.units import quantity, significant
+from harness.reporting.sections import NOTHING, cell
+from harness.reporting.table import Table, escape, without_empty_columns
+from harness.stats.intervals import median
+
+CONTROL_MOVED = 0.1
+"""A control workload that differs by more than this moved, and so did the machine."""
+_LOAD = ("load_seconds", "load_cold_seconds", "first_call_seconds")
+_ENERGY = ("prefill_joules_per_token", "decode_joules_per_token", "encode_joules_per_token")
+_SWEPT = ("prefill_tokens_per_second", "decode_tokens_per_second", "encode_tokens_per_second")
+_NAMED = 6
+"""Timings that a sentence names one by one."""
+
+
+def timing_sentences(records: Sequence[Record]) -> list[str]:
+    """How many timings were disturbed and by what, and how far the control workload moved."""
+    return [text for text in (_disturbed(records), _control(records)) if text]
+
+
+def load_table(rows: Sequence[Row]) -> Table | None:
+    """Loading with a warm and a cold file cache, and the first call after it."""
+    return _table(rows, _LOAD)
+
+
+def energy_table(rows: Sequence[Row]) -> Table | None:
+    """Joules a token; None where no counter could be read."""
+    return _table(rows, _ENERGY)
+
+
+def energy_line(records: Sequence[Record]) -> str:
+    """By which counters energy was measured, or why it was not, as an item of a list; empty where nothing was timed."""
+    told = dict.fromkeys(str(record.conditions["energy"]) for record in records if "energy" in record.conditions)
+    return f"- Energy: {escape('; '.join(told))}" if told else ""
+
+
+def sweep_table(records: Sequence[Record]) -> Table | None:
+    """Each variant at further prompt lengths and batch sizes, the median over rounds; what does not fit says so."""
+    points: dict[tuple[str, int, int], list[dict[str, Any]]] = {}
+    for record in records:
+        for sample in record.fact.samples if record.fact and record.fact.metric == "sweep" else ():
+            key = (record.subject.variant, sample["batch_size"], sample["prompt_tokens"])
+            points.setdefault(key, []).append(sample)
+    lines = [
+        [f"`{variant}`", f"{length:,}", str(rows), *_swept(samples)]
+        for (variant, rows, length), samples in sorted(points.items(), key=lambda item: _in_order(item[0], records))
+    ]
+    headers = ["variant", "prompt", "batch", *(METRICS[metric].title for metric in _SWEPT), "left out"]
+    return without_empty_columns(headers, lines, left=1) if lines else None
+
+
+def _in_order(point: tuple[str, int, int], records: Sequence[Record]) -> tuple[int, int, int]:
+    variant, rows, length = point
+    first = next(index for index, record in enumerate(records) if record.subject.variant == variant)
+    return first, rows, length
+
+
+def _swept(samples: list[dict[str, Any]]) -> list[str]:
+    """The cells of a point: its speeds, and why it was left out."""
+    cells = []
+    for metric in _SWEPT:
+        found = [sample[metric] for sample in samples if metric in sample]
+        cells.append(significant(median(found)) if found else NOTHING)
+    return [*cells, next((sample["left_out"] for sample in samples if "left_out" in sample), NOTHING)]
+
+
+def _disturbed(records: Sequence[Record]) -> str:
+    timings = [record for record in records if record.kind == "time" and record.fact is None and record.status == "ok"]
+    seen = [record for record in timings if "disturbed" in record.conditions]
+    if not seen:
+        return ""
+    busy = [record for record in seen if record.conditions["disturbed"]]
+    if not busy:
+        return f"None of {len(seen)} timings was disturbed by other processes, a hypervisor or a quota."
+    named = [f"`{record.subject.variant}` in round {_round(record)} ({_reasons(record)})" for record in busy[:_NAMED]]
+    if len(busy) > _NAMED:
+        named.append(f"{len(busy) - _NAMED} more")
+    return (
+        f"{len(busy)} of {len(seen)} timings {'was' if len(busy) == 1 else 'were'} disturbed: {', '.join(named)}. "
+        "The values keep them; a verdict on two runs leaves them out."
+    )
+
+
+def _control(records: Sequence[Record]) -> str:
+    """The control workload's median, its spread over rounds, and the timings during or before which it moved."""
+    found = [record for record in records if record.fact is not None and record.fact.metric == "control_seconds"]
+    values = [(record, record.fact.value) for record in found if record.fact and record.fact.value]
+    if not values:
+        return ""
+    middle = median([value for _, value in values])
+    rounds: dict[int | None, list[float]] = {}
+    for record, value in values:
+        rounds.setdefault(record.round, []).append(value)
+    medians = [median(each) for each in rounds.values()]
+    moved = [record for record, value in values if _moved(record, value, middle)]
+    text = f"The control workload took {quantity(middle, 's')}"
+    if len(medians) > 1:
+        text += f" and moved by {(max(medians) - min(medians)) / middle:.0%} between rounds".replace("%", " %")
+    if not moved:
+        return text + "."
+    variants = [f"`{name}`" for name in dict.fromkeys(record.subject.variant for record in moved)]
+    where = f" ({', '.join(variants)})" if len(variants) <= _NAMED else ""
+    return (
+        f"{text}; in {len(moved)} of {len(values)} timings the control moved by more than {CONTROL_MOVED * 100:.0f} % "
+        f"while the readings were taken, or away from its median{where}."
+    )
+
+
+def _moved(record: Record, value: float, middle: float) -> bool:
+    around = record.fact.samples if record.fact else []
+    within = max(around) - min(around) if around else 0.0
+    return within > CONTROL_MOVED * (min(around) if around else value) or abs(value - middle) > CONTROL_MOVED * middle
+
+
+def _table(rows: Sequence[Row], metrics: Sequence[str]) -> Table | None:
+    """Variants that have one of the metrics, with intervals."""
+    mine = [row for row in rows if any(name in row.metrics for name in metrics)]
+    lines = [[f"`{row.variant}`", *(cell(row, name) for name in metrics)] for row in mine]
+    headers = ["variant", *(METRICS[name].title for name in metrics)]
+    return without_empty_columns(headers, lines) if lines else None
+
+
+def _round(record: Record) -> int:
+    return (record.round or 0) + 1
+
+
+def _reasons(record: Record) -> str:
+    return "; ".join(record.conditions["disturbed"])
