@@ -18,7 +18,7 @@ from harness.speed.workloads import Clock, encode_pass, generation_pass
 Parts = dict[str, list[float]]
 """The parts of one pass by name, each with the seconds of its steps in order."""
 
-TURN_SECONDS = 0.05
+TURN_SECONDS = 0.03
 """What a turn takes, about; a longer pass is a turn by itself."""
 TURNS = 20
 """Turns of a worker in a block, at most; fewer where the budget does not allow them."""
