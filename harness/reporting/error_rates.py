@@ -13,7 +13,7 @@ from harness.reporting.table import Table
 from harness.selection.error_rates import SAME, SLOWED, SLOWER, Comparison, Study, comparisons, resampled
 from harness.selection.thresholds import rule_of
 from harness.stats.intervals import Estimate, median, median_estimate, wilson
-from harness.stats.verdicts import LOOKS, change, judge
+from harness.stats.verdicts import LOOKS, Judgement, change, judge
 
 RESAMPLES = 1000
 _ARMS_OF_AB = 3
@@ -56,28 +56,36 @@ _NOISE = (
 
 def _false_alarms(blocks: Sequence[Block], slowed: Sequence[str]) -> str:
     """Every metric that nothing was done to, in every arm."""
-    verdicts: dict[str, int] = {}
-    alarms: list[str] = []
-    compared = len(comparisons(blocks, SAME))
-    for arm in (SAME, *SLOWER):
-        for comparison in comparisons(blocks, arm):
-            for metric, judgement in comparison.judgements.items():
-                if arm != SAME and metric in slowed:
-                    continue
-                verdicts[judgement.verdict] = verdicts.get(judgement.verdict, 0) + 1
-                if judgement.verdict in ("regressed", "improved"):
-                    alarms.append(f"{metric} {judgement.verdict} ({arm})")
-    total = sum(verdicts.values())
-    if not total:
+    in_a_row = _untouched([(arm, comparisons(blocks, arm)) for arm in (SAME, *SLOWER)], slowed)
+    drawn = _untouched([(SAME, list(resampled(blocks, SAME, RESAMPLES)))], slowed)
+    verdicts = [judgement.verdict for _, judgement in in_a_row]
+    alarms = [f"- {name} {each.verdict}" for name, each in in_a_row if _is_change(each)]
+    if not verdicts:
         return "There are too few blocks for a comparison."
-    share = wilson(len(alarms), total)
-    tally = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
+    share = wilson(len(alarms), len(verdicts))
+    tally = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in sorted(set(verdicts)))
     words = (
-        f"**{len(alarms)} of {total} metric comparisons** of base with itself ended as regressed or improved "
-        f"({_share(share)}); verdicts: {tally}. They are {compared} comparisons of `same` with all their metrics, and "
-        "the metrics of the slower arms that the extra work does not touch (load, peak memory)."
+        f"**{len(alarms)} of {len(verdicts)} metric comparisons** of base with itself ended as regressed or improved "
+        f"({_share(share)}); verdicts: {tally}. They are {len(comparisons(blocks, SAME))} comparisons of `same` with "
+        "all their metrics, and the metrics of the slower arms that the extra work does not touch (load, peak memory). "
+        f"Resampled: {sum(_is_change(each) for _, each in drawn)} of {len(drawn):,} metric comparisons of `same`."
     )
-    return "\n".join([words, *(f"- {alarm}" for alarm in alarms)])
+    return "\n".join([words, *alarms])
+
+
+def _untouched(made: Sequence[tuple[str, Sequence[Comparison]]], slowed: Sequence[str]) -> list[tuple[str, Judgement]]:
+    """The judgements of what no arm changes, each with its metric and arm."""
+    return [
+        (f"{metric} ({arm})", judgement)
+        for arm, each in made
+        for comparison in each
+        for metric, judgement in comparison.judgements.items()
+        if arm == SAME or metric not in slowed
+    ]
+
+
+def _is_change(judgement: Judgement) -> bool:
+    return judgement.verdict in ("regressed", "improved")
 
 
 def _power_table(blocks: Sequence[Block], slowed: Sequence[str]) -> Table:

@@ -84,8 +84,10 @@ def usable(blocks: Iterable[Block], variant: str, stage: str = "look") -> list[B
 
 
 def _change(base: float, new: float, rule: Rule) -> float:
-    """The change from one value to another; none where it is below the metric's floor."""
-    return 0.0 if abs(new - base) <= rule.floor else change(base, new, rule.higher_is_better)
+    """The change from one value to another; none, not an infinite one, from or to 0 within the metric's floor."""
+    if 0 in (base, new) and abs(new - base) <= rule.floor:
+        return 0.0
+    return change(base, new, rule.higher_is_better)
 
 
 def _unconfirmed(first: Judgement, reason: str) -> Judgement:
