@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -277,6 +278,15 @@ def test_a_machine_on_which_little_can_be_found_is_told_so():
     assert "find no change below" in noise_findings(summarise(wild), virtual=False, busy=False)[1].advice
 
 
+@pytest.fixture
+def own_forkserver():
+    """The process that workers are forked from has imported what its first user named; none is left to other tests."""
+    forkserver._forkserver._stop()
+    yield
+    forkserver._forkserver._stop()
+
+
+@pytest.mark.usefixtures("own_forkserver")
 def test_fresh_workers_measure_the_control_workload_in_turns():
     found = measure_noise(1.0)
     assert found.blocks == 6
