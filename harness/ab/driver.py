@@ -110,7 +110,8 @@ def compare_revisions(request: AbRequest, says: Says) -> Comparison:
     )
     verdicts = compare_runs(runs[BASE], runs[NEW], thresholds, timings=timings)
     seconds = time.monotonic() - began
-    _write(folder, request, checkouts, seconds=round(seconds, 1), overall=verdicts.overall)
+    where = {name: str(run.path.relative_to(folder.absolute())) for name, run in runs.items()}
+    _write(folder, request, checkouts, runs=where, seconds=round(seconds, 1), overall=verdicts.overall)
     return Comparison(folder, runs, checkouts, schedule.blocks, verdicts, seconds)
 
 

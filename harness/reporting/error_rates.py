@@ -58,8 +58,8 @@ def _false_alarms(blocks: Sequence[Block], slowed: Sequence[str]) -> str:
     """Every metric that nothing was done to, in every arm."""
     in_a_row = _untouched([(arm, comparisons(blocks, arm)) for arm in (SAME, *SLOWER)], slowed)
     drawn = _untouched([(SAME, list(resampled(blocks, SAME, RESAMPLES)))], slowed)
-    verdicts = [judgement.verdict for _, judgement in in_a_row]
-    alarms = [f"- {name} {each.verdict}" for name, each in in_a_row if _is_change(each)]
+    verdicts = [judgement.verdict for *_, judgement in in_a_row]
+    alarms = [f"- {metric} {each.verdict} ({arm})" for metric, arm, each in in_a_row if _is_change(each)]
     if not verdicts:
         return "There are too few blocks for a comparison."
     share = wilson(len(alarms), len(verdicts))
@@ -68,15 +68,17 @@ def _false_alarms(blocks: Sequence[Block], slowed: Sequence[str]) -> str:
         f"**{len(alarms)} of {len(verdicts)} metric comparisons** of base with itself ended as regressed or improved "
         f"({_share(share)}); verdicts: {tally}. They are {len(comparisons(blocks, SAME))} comparisons of `same` with "
         "all their metrics, and the metrics of the slower arms that the extra work does not touch (load, peak memory). "
-        f"Resampled: {sum(_is_change(each) for _, each in drawn)} of {len(drawn):,} metric comparisons of `same`."
+        f"Resampled: {sum(_is_change(each) for *_, each in drawn)} of {len(drawn):,} metric comparisons of `same`."
     )
     return "\n".join([words, *alarms])
 
 
-def _untouched(made: Sequence[tuple[str, Sequence[Comparison]]], slowed: Sequence[str]) -> list[tuple[str, Judgement]]:
+def _untouched(
+    made: Sequence[tuple[str, Sequence[Comparison]]], slowed: Sequence[str]
+) -> list[tuple[str, str, Judgement]]:
     """The judgements of what no arm changes, each with its metric and arm."""
     return [
-        (f"{metric} ({arm})", judgement)
+        (metric, arm, judgement)
         for arm, each in made
         for comparison in each
         for metric, judgement in comparison.judgements.items()
