@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -53,6 +54,8 @@ def held_back() -> Iterator[None]:
         return
     heard: list[int] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: a terminal's Ctrl-C must not end what workers come from
+    forkserver.ensure_running()
     for number in before:
         signal.signal(number, lambda number, frame: heard.append(number))
     try:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.records.store import cut_torn_line
+from harness.records.store import append_lines, whole_lines
 
 BLOCKS_FILE = "blocks.jsonl"
 BASE, AGAIN, NEW = "base", "again", "new"
@@ -51,26 +50,14 @@ class BlockStore:
 
     def append(self, block: Block) -> None:
         """Append a block. Raises HarnessError when the disk refuses."""
-        line = json.dumps({"schema_version": _SCHEMA_VERSION, **asdict(block)}, allow_nan=False)
-        try:
-            with self.path.open("ab") as stream:
-                cut_torn_line(self.path)
-                stream.write(line.encode("utf-8") + b"\n")
-                stream.flush()
-                os.fsync(stream.fileno())
-        except OSError as error:
-            raise HarnessError(f"cannot write {self.path}: {error.strerror or error}") from error
+        append_lines(self.path, [json.dumps({"schema_version": _SCHEMA_VERSION, **asdict(block)}, allow_nan=False)])
 
     def read(self) -> list[Block]:
         """All whole blocks. Raises HarnessError that names file and line for one that is damaged."""
         return list(self._lines())
 
     def _lines(self) -> Iterator[Block]:
-        try:
-            whole, _, _torn = self.path.read_text(encoding="utf-8").rpartition("\n")
-        except FileNotFoundError:
-            return
-        for number, line in enumerate(whole.split("\n") if whole else [], start=1):
+        for number, line in whole_lines(self.path):
             try:
                 body = json.loads(line)
                 if body.pop("schema_version") != _SCHEMA_VERSION:

@@ -23,16 +23,7 @@ class RecordStore:
 
     def append(self, records: Iterable[Record]) -> None:
         """Append records, one fsynced line each. Raises HarnessError when the disk refuses."""
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as stream:
-                cut_torn_line(self.path)
-                for record in records:
-                    stream.write(record.to_json().encode("utf-8") + b"\n")
-                    stream.flush()
-                    os.fsync(stream.fileno())
-        except OSError as error:
-            raise HarnessError(f"cannot write {self.path}: {error.strerror or error}") from error
+        append_lines(self.path, (record.to_json() for record in records))
 
     def read(self) -> list[Record]:
         """All whole records, in the order they were written; an absent file has none."""
@@ -43,18 +34,42 @@ class RecordStore:
         return latest_attempts(self.read())
 
     def _lines(self) -> Iterator[Record]:
-        try:
-            content = self.path.read_bytes()
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise HarnessError(f"cannot read {self.path}: {error.strerror or error}") from error
-        whole, _, _torn = content.rpartition(b"\n")
-        for number, line in enumerate(whole.split(b"\n") if whole else [], start=1):
+        for number, line in whole_lines(self.path):
             try:
                 yield Record.from_json(line.decode("utf-8"))
             except (ValueError, TypeError, KeyError) as error:
                 raise HarnessError(f"{self.path}, line {number}: {error}") from error
+
+
+def append_lines(path: Path, lines: Iterable[str]) -> None:
+    """Append lines, each on the disk before the next; a torn line at the end of the file is cut off first.
+
+    Raises HarnessError when the disk refuses.
+    """
+    try:
+        with path.open("ab") as stream:
+            _cut_torn_line(path)
+            for line in lines:
+                stream.write(line.encode("utf-8") + b"\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+    except OSError as error:
+        raise HarnessError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def whole_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file with their numbers, without one that is torn; an absent file has none.
+
+    Raises HarnessError where the file cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise HarnessError(f"cannot read {path}: {error.strerror or error}") from error
+    whole, _, _torn = content.rpartition(b"\n")
+    yield from enumerate(whole.split(b"\n") if whole else [], start=1)
 
 
 def latest_attempts(records: Iterable[Record]) -> list[Record]:
@@ -71,8 +86,7 @@ def latest_attempts(records: Iterable[Record]) -> list[Record]:
     return [record for attempt in closed.values() for record in attempt]
 
 
-def cut_torn_line(path: Path) -> None:
-    """Cut off what follows the last line break: the start of a line that a kill or a full disk left."""
+def _cut_torn_line(path: Path) -> None:
     with path.open("r+b") as stream:
         size = stream.seek(0, os.SEEK_END)
         position = size

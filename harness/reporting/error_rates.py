@@ -13,7 +13,7 @@ from harness.reporting.table import Table
 from harness.selection.error_rates import SAME, SLOWED, SLOWER, Comparison, Study, comparisons, resampled
 from harness.selection.thresholds import rule_of
 from harness.stats.intervals import Estimate, median, median_estimate, wilson
-from harness.stats.verdicts import LOOKS, Judgement, change, judge
+from harness.stats.verdicts import LOOKS, Judgement, change, judge, spread
 
 RESAMPLES = 1000
 _ARMS_OF_AB = 3
@@ -126,7 +126,7 @@ def _noise_table(blocks: Sequence[Block]) -> Table:
             found = [each.smallest for each in judged if each.smallest is not None]
             smallest.append(f"{median(found):.1%}" if found else "–")
         value = quantity(median([block.arms[BASE][metric] for block in blocks]), METRICS[metric].unit)
-        lines.append((METRICS[metric].title, value, f"{_spread(itself):.1%}", f"{_spread(alone):.1%}", *smallest))
+        lines.append((METRICS[metric].title, value, f"{spread(itself):.1%}", f"{spread(alone):.1%}", *smallest))
     headers = ("metric", "base", "base against itself", "base alone", *(f"smallest, {n} blocks" for n in LOOKS))
     return Table(headers, tuple(lines))
 
@@ -141,11 +141,6 @@ def _found(made: Sequence[Comparison], metric: str, interval: bool = True) -> st
 
 def _ratio(block: Block, arm: str, metric: str) -> float:
     return block.arms[arm][metric] / math.sqrt(block.arms[BASE][metric] * block.arms[AGAIN][metric])
-
-
-def _spread(changes: Sequence[float]) -> float:
-    centre = median(changes)
-    return 1.4826 * median([abs(each - centre) for each in changes])
 
 
 def _share(share: Estimate) -> str:

@@ -215,7 +215,7 @@ def _sign_test(changes: Sequence[float], bound: float) -> float:
     return min(1.0, 2 * sum(math.comb(n, k) for k in range(beyond, n + 1)) / 2.0**n)
 
 
-def _spread(changes: Sequence[float]) -> float:
+def spread(changes: Sequence[float]) -> float:
     """A standard deviation that outliers do not move: 1.4826 times the median distance from the median, and what few
     values make of that too little (Croux & Rousseeuw 1992, Computational Statistics 1, section 4)."""
     centre, n = median(changes), len(changes)
@@ -227,7 +227,7 @@ def _smallest(changes: Sequence[float], bound: float, blocks: int, confidence: f
     """By normal theory: the end of the interval clears the bound where all but rank - 1 blocks do; see ``POWER``."""
     if len(changes) < 2 or not all(map(math.isfinite, changes)):
         return None
-    return _fraction(bound + _power_deviations(blocks, confidence) * _spread(changes))
+    return _fraction(bound + _power_deviations(blocks, confidence) * spread(changes))
 
 
 @cache
@@ -249,7 +249,7 @@ def _more_blocks(changes: Sequence[float], value: float, own: float, bound: floa
     distance = size - bound if size > bound else own - size
     if not distance > 0 or not all(map(math.isfinite, changes)):
         return None
-    enough = math.ceil((Z95 * MEDIAN_COST * _spread(changes) / distance) ** 2)
+    enough = math.ceil((Z95 * MEDIAN_COST * spread(changes) / distance) ** 2)
     return max(1, enough - len(changes))
 
 

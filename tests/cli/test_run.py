@@ -138,6 +138,23 @@ def _resumed(harness, run: RunFolder) -> None:
     assert len(measured) == len(set(measured)) == 4 + 4 + 8
 
 
+def test_ctrl_c_of_a_terminal_while_libraries_are_imported_is_one_line(workplace: Path, environment: dict[str, str]):
+    """A terminal's Ctrl-C goes to all processes of the group, the one that workers are forked from included."""
+    command = [sys.executable, "-m", "harness", "run", "--suite", "tiny.toml", "--fresh"]
+    with subprocess.Popen(
+        command, cwd=workplace, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stderr is not None
+        said = process.stderr.readline() + process.stderr.readline()
+        assert "[1/" in said
+        time.sleep(1)
+        os.killpg(process.pid, signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stderr.splitlines()[-1] == "harness: interrupted"
+    assert "Traceback" not in stderr
+
+
 def test_a_killed_run_loses_nothing_and_leaves_no_orphans(first_run, started, harness):
     process, run = started()
     family = psutil.Process(process.pid).children(recursive=True)

@@ -16,7 +16,7 @@ FULL_DISK = Path("/dev/full")
 
 @pytest.fixture
 def store(tmp_path: Path) -> RecordStore:
-    return RecordStore(tmp_path / "run" / "records.jsonl")
+    return RecordStore(tmp_path / "records.jsonl")
 
 
 def fact(value: float, task: str = "t"):
@@ -57,7 +57,6 @@ def test_a_torn_last_line_is_ignored_and_cut_off_by_the_next_append(store, torn)
 
 @pytest.mark.parametrize("size", [5, 65536, 65537, 150_000])
 def test_a_file_of_nothing_but_a_torn_line_begins_anew(store, size):
-    store.path.parent.mkdir()
     store.path.write_bytes(b"{" * size)
     assert store.read() == []
     store.append([fact(1.0)])
@@ -89,7 +88,7 @@ def test_a_bad_last_line_that_is_whole_is_an_error_too(store):
         store.read()
 
 
-def test_a_folder_that_cannot_be_made_is_an_error_that_names_the_file(tmp_path):
+def test_a_file_in_place_of_the_folder_is_an_error_that_names_the_file(tmp_path):
     (tmp_path / "file").write_text("in the way")
     store = RecordStore(tmp_path / "file" / "records.jsonl")
     with pytest.raises(HarnessError, match=r"cannot write .*records\.jsonl: "):
