@@ -93,8 +93,10 @@ def read_study(folder: Path) -> Study:
     try:
         about = json.loads((folder / STUDY_FILE).read_text(encoding="utf-8"))
         return Study(BlockStore(folder).read(), about["environment"], about["command"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise HarnessError(f"{folder} holds no study: {error}") from error
+    except OSError as error:
+        raise HarnessError(f"{folder} holds no study: {STUDY_FILE}: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise HarnessError(f"{folder} holds no study: {STUDY_FILE} is damaged: {error}") from error
 
 
 def _about(request: StudyRequest, threads: int | None) -> dict[str, Any]:

@@ -18,8 +18,9 @@ def study(
     ] = "gpt2-tiny/onnxruntime/fp32/cpu",
     blocks: Annotated[int, typer.Option("--blocks", min=1, help="blocks of seven workers")] = 240,
     minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="no block is begun after this")] = 60,
-    folder: Annotated[
-        Path | None, typer.Option("--from", help="the folder of an earlier study: report it, measure nothing")
+    folders: Annotated[
+        list[Path] | None,
+        typer.Option("--from", help="the folder of an earlier study: report it, measure nothing; several add up"),
     ] = None,
     threads: Threads = None,
     settings: Settings = None,
@@ -36,14 +37,14 @@ def study(
     from harness.records.run_folder import write_whole
     from harness.reporting.error_rates import study_report
 
-    if folder is None:
+    if not folders:
         chosen = (*(settings or ()), *([f"threads={threads}"] if threads else []))
         runs, cache = runs_dir.expanduser(), cache_folder(cache_dir)
         request = StudyRequest(suite, variant, chosen, blocks, minutes, runs, cache, shown_command())
-        folder = measure_study(request, lambda words: print(words, file=sys.stderr, flush=True))
-    text = study_report(read_study(folder))
+        folders = [measure_study(request, lambda words: print(words, file=sys.stderr, flush=True))]
+    text = study_report([read_study(folder.expanduser()) for folder in folders])
     if out:
         write_whole(out.expanduser(), text)
     else:
         sys.stdout.write(text)
-    print(f"blocks: {folder}", file=sys.stderr)
+    print(f"blocks: {', '.join(map(str, folders))}", file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from harness.errors import HarnessError
 from harness.records.blocks import AGAIN, BASE, Block
 from harness.records.metrics import METRICS
 from harness.records.units import quantity
@@ -19,27 +20,40 @@ RESAMPLES = 1000
 _ARMS_OF_AB = 3
 
 
-def study_report(study: Study) -> str:
-    """The whole report, as Markdown."""
-    blocks = [block for block in study.blocks if not block.disturbed]
-    slowed = [metric for metric in SLOWED if blocks and metric in blocks[0].metrics]
-    disturbed = len(study.blocks) - len(blocks)
-    parts = [
-        "# Error rates of the verdicts",
-        f"`{blocks[0].variant}`, {len(blocks)} blocks of {len(blocks[0].arms)} arms: base three times (base, again, "
+def study_report(studies: Sequence[Study]) -> str:
+    """The whole report of studies of one variant, as Markdown.
+
+    Comparisons in a row are cut within each study, everything else is of all blocks together. Raises HarnessError where
+    the studies are of several variants.
+    """
+    variants = sorted({block.variant for study in studies for block in study.blocks})
+    if len(variants) > 1:
+        raise HarnessError(f"studies of several variants do not add up: {', '.join(variants)}")
+    rows = [study.usable for study in studies if study.usable]
+    parts = ["# Error rates of the verdicts", _what(studies) if rows else "No block was measured."]
+    if rows:
+        blocks = [block for row in rows for block in row]
+        slowed = [metric for metric in SLOWED if metric in blocks[0].metrics]
+        parts += ["## False alarms", _false_alarms(rows, slowed)]
+        parts += ["## Power", _POWER, _power_table(rows, slowed).markdown()]
+        parts += ["## What the machine allows", _NOISE, _noise_table(blocks).markdown()]
+    environments = dict.fromkeys("\n".join(environment_lines(study.environment)) for study in studies)
+    parts += ["## Environment", *environments]
+    parts += ["## Reproduce", "\n".join(["```", *(study.command for study in studies), "```"])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _what(studies: Sequence[Study]) -> str:
+    counts = [len(study.usable) for study in studies]
+    disturbed = sum(len(study.blocks) for study in studies) - sum(counts)
+    first = next(study.usable[0] for study in studies if study.usable)
+    runs = f" in {len(counts)} runs ({' + '.join(map(str, counts))})" if len(counts) > 1 else ""
+    return (
+        f"`{first.variant}`, {sum(counts)} blocks of {len(first.arms)} arms{runs}: base three times (base, again, "
         "same), and four times with real extra work after every call. Blocks are dealt to comparisons as `harness ab` "
         f"makes them: looks at {', '.join(map(str, LOOKS))} blocks, fresh blocks to confirm a change. {disturbed} "
         "blocks were disturbed and are not used."
-        if blocks
-        else "No block was measured.",
-    ]
-    if blocks:
-        parts += ["## False alarms", _false_alarms(blocks, slowed)]
-        parts += ["## Power", _POWER, _power_table(blocks, slowed).markdown()]
-        parts += ["## What the machine allows", _NOISE, _noise_table(blocks).markdown()]
-    parts += ["## Environment", "\n".join(environment_lines(study.environment))]
-    parts += ["## Reproduce", f"```\n{study.command}\n```"]
-    return "\n\n".join(parts) + "\n"
+    )
 
 
 _POWER = (
@@ -54,48 +68,60 @@ _NOISE = (
 )
 
 
-def _false_alarms(blocks: Sequence[Block], slowed: Sequence[str]) -> str:
+def _false_alarms(rows: Sequence[Sequence[Block]], slowed: Sequence[str]) -> str:
     """Every metric that nothing was done to, in every arm."""
-    in_a_row = _untouched([(arm, comparisons(blocks, arm)) for arm in (SAME, *SLOWER)], slowed)
-    drawn = _untouched([(SAME, list(resampled(blocks, SAME, RESAMPLES)))], slowed)
-    verdicts = [judgement.verdict for *_, judgement in in_a_row]
-    alarms = [f"- {metric} {each.verdict} ({arm})" for metric, arm, each in in_a_row if _is_change(each)]
+    metrics = rows[0][0].metrics
+    made = {
+        (metric, arm): [each.judgements[metric] for each in _in_a_row(rows, arm, metric)]
+        for metric in metrics
+        for arm in (SAME, *SLOWER)
+        if arm == SAME or metric not in slowed
+    }
+    verdicts = [judgement.verdict for found in made.values() for judgement in found]
     if not verdicts:
         return "There are too few blocks for a comparison."
-    share = wilson(len(alarms), len(verdicts))
-    tally = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in sorted(set(verdicts)))
-    words = (
-        f"**{len(alarms)} of {len(verdicts)} metric comparisons** of base with itself ended as regressed or improved "
-        f"({_share(share)}); verdicts: {tally}. They are {len(comparisons(blocks, SAME))} comparisons of `same` with "
-        "all their metrics, and the metrics of the slower arms that the extra work does not touch (load, peak memory). "
-        f"Resampled: {sum(_is_change(each) for *_, each in drawn)} of {len(drawn):,} metric comparisons of `same`."
-    )
-    return "\n".join([words, *alarms])
-
-
-def _untouched(
-    made: Sequence[tuple[str, Sequence[Comparison]]], slowed: Sequence[str]
-) -> list[tuple[str, str, Judgement]]:
-    """The judgements of what no arm changes, each with its metric and arm."""
-    return [
-        (metric, arm, judgement)
-        for arm, each in made
-        for comparison in each
-        for metric, judgement in comparison.judgements.items()
-        if arm == SAME or metric not in slowed
+    alarms = [
+        f"- {metric} {each.verdict} ({arm})"
+        for (metric, arm), found in made.items()
+        for each in found
+        if _is_change(each)
     ]
+    drawn = [judgement for each in _resampled(rows, SAME) for judgement in each.judgements.values()]
+    lines = []
+    for metric in metrics:
+        mine = [each.verdict for (name, _), found in made.items() if name == metric for each in found]
+        arms = sum(name == metric for name, _ in made)
+        counts = [str(mine.count(verdict)) for verdict in ("unchanged", "undecided", "regressed", "improved")]
+        lines.append((METRICS[metric].title, str(arms), str(len(mine)), *counts))
+    words = (
+        f"**{len(alarms)} of {len(verdicts)} comparisons** of base with itself ended as regressed or improved "
+        f"({_share(wilson(len(alarms), len(verdicts)))}). In a row: no two of the same metric and arm share a block; "
+        "each ends when its metric is decided, among all metrics as always. Arms: `same`, and for what the extra work "
+        f"does not touch the slower ones as well. Resampled: {sum(map(_is_change, drawn))} of {len(drawn):,} of `same`."
+    )
+    headers = ("metric", "arms", "comparisons", "unchanged", "undecided", "regressed", "improved")
+    return "\n\n".join(part for part in (words, "\n".join(alarms), Table(headers, tuple(lines)).markdown()) if part)
+
+
+def _in_a_row(rows: Sequence[Sequence[Block]], arm: str, metric: str) -> list[Comparison]:
+    return [comparison for blocks in rows for comparison in comparisons(blocks, arm, metric)]
+
+
+def _resampled(rows: Sequence[Sequence[Block]], arm: str) -> list[Comparison]:
+    return list(resampled([block for blocks in rows for block in blocks], arm, RESAMPLES))
 
 
 def _is_change(judgement: Judgement) -> bool:
     return judgement.verdict in ("regressed", "improved")
 
 
-def _power_table(blocks: Sequence[Block], slowed: Sequence[str]) -> Table:
-    lines = []
+def _power_table(rows: Sequence[Sequence[Block]], slowed: Sequence[str]) -> Table:
+    blocks, lines = [block for row in rows for block in row], []
     minutes_a_block = median([block.seconds for block in blocks]) / len(blocks[0].arms) * _ARMS_OF_AB / 60
     for arm in SLOWER:
-        in_a_row, drawn = comparisons(blocks, arm), list(resampled(blocks, arm, RESAMPLES))
+        drawn = _resampled(rows, arm)
         for metric in slowed:
+            in_a_row = _in_a_row(rows, arm, metric)
             took = [comparison.blocks * minutes_a_block for comparison in in_a_row or drawn]
             lines.append(
                 (

@@ -22,11 +22,16 @@ SLOWED = ("prefill_tokens_per_second", "decode_tokens_per_second", "encode_token
 
 @dataclass(frozen=True)
 class Study:
-    """Blocks of one variant with what is told beside them."""
+    """Blocks of one variant, measured without a break, with what is told beside them."""
 
     blocks: Sequence[Block]
     environment: dict[str, Any]
     command: str
+
+    @property
+    def usable(self) -> list[Block]:
+        """The blocks that were not disturbed."""
+        return [block for block in self.blocks if not block.disturbed]
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,13 @@ class Comparison:
     blocks: int
 
 
-def comparisons(blocks: Sequence[Block], arm: str) -> list[Comparison]:
+def comparisons(blocks: Sequence[Block], arm: str, metric: str) -> list[Comparison]:
     """Cut a sequence of blocks of one variant into comparisons of an arm with base, one after the other, none sharing a
-    block with another. What is left at the end and would not fill a comparison is not used."""
+    block with another. Each ends when a metric is decided, judged among all others. What is left at the end and would
+    not fill a comparison is not used."""
     source, found = [block for block in blocks if not block.disturbed], []
     start = 0
-    while (comparison := _compare(source[start:], arm)) is not None:
+    while (comparison := _compare(source[start:], arm, metric)) is not None:
         found.append(comparison)
         start += comparison.blocks
     return found
@@ -60,15 +66,17 @@ def resampled(blocks: Sequence[Block], arm: str, times: int, seed: int = 0) -> I
                 yield comparison
 
 
-def _compare(blocks: Sequence[Block], arm: str) -> Comparison | None:
+def _compare(blocks: Sequence[Block], arm: str, metric: str | None = None) -> Comparison | None:
+    """The first comparison that the blocks make, of all metrics or of one among all; None where they are too few."""
     looks, used = Looks({}, arm), 0
     for used in LOOKS:
         if len(blocks) < used:
             return None
         looks.look(blocks[:used], used)
-        if not looks.undecided(blocks[0].variant):
+        watched = [each for (_, name), each in looks.judgements.items() if metric in (None, name)]
+        if all(each.verdict != "undecided" for each in watched):
             break
-    if looks.changed():
+    if any(each.verdict in ("regressed", "improved") for each in watched):
         if len(blocks) < used + CONFIRMING:
             return None
         looks.confirm(blocks[used : used + CONFIRMING])
