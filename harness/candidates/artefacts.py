@@ -50,6 +50,18 @@ class ArtefactStore:
         """Where the artefact with this description is, or would be."""
         return self.folder / kind / f"{label}-{short(digest([kind, description]))}"
 
+    def workplace(self, kind: str, label: str, description: Any) -> Path:
+        """A folder, outside of the artefact, in which what makes it can keep its state; it is made where it is absent.
+
+        Raises HarnessError when it cannot be.
+        """
+        folder = self.folder / "unfinished" / self.place(kind, label, description).name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _disk_error(error, self.folder) from error
+        return folder
+
     def get(self, kind: str, label: str, description: Any, build: Callable[[Path], None]) -> Artefact:
         """Take the artefact out, calling ``build`` with an empty folder if it is not there whole.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.candidates.spec import CandidateSpec
 from harness.errors import HarnessError, nearest
-from harness.records.environment import installed_version
+from harness.records.environment import gpu_names, installed_version
 from harness.records.hashing import code_digest, file_digest
 
 _MAKERS = ("torch", "transformers", "tokenizers", "accelerate")
@@ -20,7 +20,7 @@ _MAKERS = ("torch", "transformers", "tokenizers", "accelerate")
 
 @dataclass(frozen=True)
 class Candidate:
-    """A named candidate with its teacher, if it is distilled."""
+    """A named candidate with its teacher, if it is distilled or pruned."""
 
     name: str
     spec: CandidateSpec
@@ -41,6 +41,7 @@ class Candidate:
             "corpus": corpus_hash,
             "code": code_digest("training", "corpora"),
             "versions": {package: installed_version(package) for package in _MAKERS},
+            "device": "cuda" if gpu_names() else "cpu",
             "teacher": self.teacher.description(corpus_hash) if self.teacher else None,
         }
 
@@ -69,6 +70,11 @@ def _resolve(name: str, known: Mapping[str, CandidateSpec], pupils: tuple[str, .
     teacher = _resolve(spec.teacher, known, (*pupils, name)) if spec.teacher else None
     if teacher and teacher.family != spec.family:
         raise HarnessError(f"candidate '{name}' is {spec.family}, its teacher '{teacher.name}' is {teacher.family}")
+    if teacher and spec.origin == "pruned" and teacher.spec.architecture != spec.architecture:
+        kind = teacher.spec.architecture
+        raise HarnessError(
+            f"candidate '{name}' is a pruned {spec.architecture}, but its teacher '{teacher.name}' a {kind}"
+        )
     if teacher and teacher.spec.training is None:
         origin = teacher.spec.origin
         raise HarnessError(f"candidate '{name}': its teacher '{teacher.name}' is {origin}; it must be trained here")

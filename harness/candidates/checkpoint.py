@@ -107,12 +107,9 @@ def model_skeleton(path: Path, family: str) -> PreTrainedModel:
 
 def count_parameters(checkpoint: Checkpoint) -> int:
     """Trainable weights of the model, tied ones once; a checkpoint may store others, such as buffers."""
-    import torch
-    import transformers
-
-    configuration = transformers.AutoConfig.from_pretrained(checkpoint.path, local_files_only=True)
-    with torch.device("meta"):
-        return int(model_class(checkpoint.family).from_config(configuration).num_parameters())
+    model = model_skeleton(checkpoint.path, checkpoint.family)
+    model.tie_weights()
+    return int(model.num_parameters())
 
 
 def model_class(family: str) -> Any:

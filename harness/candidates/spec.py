@@ -5,9 +5,14 @@ These models only describe; nothing here imports torch or reads weights.
 
 from __future__ import annotations
 
+import tomllib
+from functools import cache
+from importlib.resources import files
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harness.errors import nearest
 
 Family = Literal["causal", "masked", "seq2seq"]
 Architecture = Literal["gpt2", "bert", "distilbert", "t5"]
@@ -22,19 +27,60 @@ class Description(BaseModel):
 
 
 class TrainingSpec(Description):
-    """How a candidate is trained. ``tokens`` is the budget, so that the result does not depend on the machine."""
+    """How a candidate is trained. The budget is tokens or epochs, so that the result does not depend on the machine."""
 
-    tokens: int = Field(gt=0, description="training tokens seen")
+    recipe: str | None = Field(default=None, description="a named recipe, whose keys stand where none is given here")
+    tokens: int | None = Field(default=None, gt=0, description="budget: training tokens seen")
+    epochs: float | None = Field(default=None, gt=0, description="budget: passes over the corpus's train split")
+    max_steps: int | None = Field(default=None, ge=1, description="steps at most, whatever the budget")
+    as_published: bool = Field(default=False, description="dropout, activation, tied head and vocabulary as published")
     block_size: int = Field(default=128, ge=8, le=4096, description="tokens a block")
-    batch_size: int = Field(default=4, ge=1, description="blocks a step")
-    learning_rate: float = Field(default=2e-3, gt=0, description="peak learning rate of AdamW")
+    batch_size: int = Field(default=4, ge=1, description="blocks a step, over all processes")
+    accumulate: int = Field(default=1, ge=1, description="parts that a step's batch is computed in, to save memory")
+    optimizer: Literal["adamw", "muon"] = Field(default="adamw", description="muon: of hidden matrices, AdamW else")
+    learning_rate: float = Field(default=2e-3, gt=0, description="peak learning rate")
+    schedule: Literal["linear", "cosine"] = Field(default="linear", description="how it falls to 0 after the warm-up")
     warmup: float = Field(default=0.05, ge=0, lt=1, description="share of steps that warm up")
     beta2: float = Field(default=0.95, gt=0, lt=1, description="AdamW's second-moment decay")
-    weight_decay: float = Field(default=0.1, ge=0, description="AdamW's decoupled weight decay")
+    weight_decay: float = Field(default=0.1, ge=0, description="decoupled weight decay of matrices")
     clip_norm: float = Field(default=1.0, gt=0, description="gradient norm above which gradients are scaled down")
+    average: float = Field(default=0.0, ge=0, lt=1, description="decay of an exponential average of weights; 0 is none")
+    z_loss: float = Field(default=0.0, ge=0, description="weight of the squared log of the softmax's denominator")
+    shift_blocks: bool = Field(default=False, description="cut blocks at another offset every epoch")
     mask_share: float = Field(default=0.15, gt=0, lt=1, description="share of tokens masked or corrupted")
+    last_mask_share: float | None = Field(default=None, gt=0, lt=1, description="that at the end, approached linearly")
+    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="of matrix products; weights stay in fp32")
     seed: int = Field(default=0, ge=0)
     evaluations: int = Field(default=4, ge=1, description="validation losses taken along the way")
+    validation_blocks: int = Field(default=64, ge=0, description="blocks that they are taken on; 0 is all")
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> TrainingSpec:
+        if (self.tokens is None) == (self.epochs is None):
+            raise ValueError("expected exactly one of 'tokens' and 'epochs'")
+        if self.batch_size % self.accumulate:
+            raise ValueError(f"batch_size {self.batch_size} is no multiple of accumulate {self.accumulate}")
+        return self
+
+
+@cache
+def recipes() -> dict[str, dict[str, Any]]:
+    """The named recipes; the keys of a family stand in a table of its own."""
+    return tomllib.loads((files("harness.candidates") / "recipes.toml").read_text(encoding="utf-8"))
+
+
+def with_recipe(training: dict[str, Any], family: object) -> dict[str, Any]:
+    """The keys of ``training`` over those of the recipe that it names. Raises ValueError for an unknown one."""
+    name = training.get("recipe")
+    if not isinstance(name, str):
+        return training
+    if name not in recipes():
+        raise ValueError(f"unknown recipe '{name}'{nearest(name, recipes())}")
+    common = {key: value for key, value in recipes()[name].items() if not isinstance(value, dict)}
+    found = {**common, **recipes()[name].get(str(family), {}), **training}
+    if "tokens" in training and "epochs" not in training:
+        found.pop("epochs", None)
+    return found
 
 
 class DistillationSpec(Description):
@@ -48,6 +94,19 @@ class DistillationSpec(Description):
     cosine: float = Field(default=1.0, ge=0, description="cosine distance of the last hidden states")
 
 
+class PruningSpec(Description):
+    """What is taken out of every layer: the shares of attention heads and feed-forward neurons that matter least."""
+
+    heads: float = Field(default=0.0, ge=0, lt=1)
+    neurons: float = Field(default=0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _something(self) -> PruningSpec:
+        if not self.heads and not self.neurons:
+            raise ValueError("expected a share of 'heads' or 'neurons'")
+        return self
+
+
 class WheelSpec(Description):
     """A file inside a wheel of a package index, identified by its hash."""
 
@@ -59,22 +118,30 @@ class WheelSpec(Description):
 class CandidateSpec(Description):
     """One candidate. ``origin`` decides which of the other keys are needed."""
 
-    origin: Literal["published", "trained", "distilled", "random"]
+    origin: Literal["published", "trained", "distilled", "pruned", "random"]
     family: Family
     title: str = ""
     # published
     hub: str | None = Field(default=None, description="repository of the Hugging Face hub, NAME or NAME@REVISION")
     path: str | None = Field(default=None, description="local checkpoint folder")
     wheel: WheelSpec | None = None
-    # trained, distilled and random
+    # trained, distilled, pruned and random
     architecture: Architecture | None = None
     shape: dict[str, int] = Field(default_factory=dict, description="keys of the architecture's configuration")
     vocabulary: int = Field(default=4096, ge=300, le=60000, description="entries of the tokenizer trained with it")
     training: TrainingSpec | None = None
-    teacher: str | None = Field(default=None, description="the candidate that this one is distilled from")
+    teacher: str | None = Field(default=None, description="the candidate that this one is distilled or pruned from")
     distillation: DistillationSpec = DistillationSpec()
+    pruning: PruningSpec | None = None
     # random
     seed: int | None = Field(default=None, ge=0, description="draws random weights; 0 where it is not given")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_the_recipe(cls, table: Any) -> Any:
+        if isinstance(table, dict) and isinstance(table.get("training"), dict):
+            return {**table, "training": with_recipe(table["training"], table.get("family"))}
+        return table
 
     @model_validator(mode="after")
     def _complete(self) -> CandidateSpec:
@@ -89,12 +156,19 @@ class CandidateSpec(Description):
             raise ValueError(f"a {self.origin} candidate needs 'architecture' and 'training'")
         if FAMILY_OF[self.architecture] != self.family:
             raise ValueError(f"architecture '{self.architecture}' is of family '{FAMILY_OF[self.architecture]}'")
-        if (self.teacher is not None) != (self.origin == "distilled"):
-            raise ValueError("'teacher' goes with origin 'distilled', and only with it")
+        if self.family == "seq2seq" and self.training and self.training.last_mask_share:
+            raise ValueError("'last_mask_share' would give the examples of a seq2seq batch different lengths")
+        if (self.teacher is not None) != (self.origin in ("distilled", "pruned")):
+            raise ValueError("'teacher' goes with origins 'distilled' and 'pruned', and only with them")
+        if (self.pruning is not None) != (self.origin == "pruned"):
+            raise ValueError("'pruning' goes with origin 'pruned', and only with it")
+        if self.origin == "pruned" and self.shape:
+            raise ValueError("a pruned candidate takes its teacher's 'shape'")
         if self.seed is not None and self.origin != "random":
             raise ValueError("'seed' goes with origin 'random'; that of a trained candidate stands in 'training'")
         return self
 
     def as_description(self) -> dict[str, Any]:
-        """Everything that decides the weights, for hashing: the title is left out, and a seed that is not there."""
-        return self.model_dump(mode="json", exclude={"title"} | ({"seed"} if self.seed is None else set()))
+        """Everything that decides the weights, for hashing: without the title, and without keys that are not there."""
+        absent = {key for key in ("seed", "pruning") if getattr(self, key) is None}
+        return self.model_dump(mode="json", exclude={"title", *absent})

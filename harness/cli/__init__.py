@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import typer
 
-from harness.cli import ab, baseline, compare, doctor, generate, list_, report, run, study, verify
+from harness.cli import ab, baseline, compare, doctor, generate, list_, report, run, study, train, verify
 from harness.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, HarnessError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("ab")(ab.ab)
 app.command("study")(study.study)
+app.command("train")(train.train)
 app.command("generate")(generate.generate)
 app.command("verify")(verify.verify)
 app.command("doctor")(doctor.doctor)

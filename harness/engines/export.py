@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from collections.abc import Iterator
@@ -46,6 +47,11 @@ def exported(checkpoint: Checkpoint, store: ArtefactStore) -> Artefact:
     def export(folder: Path) -> None:
         from optimum.exporters.onnx import main_export
 
+        configuration = json.loads((checkpoint.path / "config.json").read_text(encoding="utf-8"))
+        if checkpoint.family != "masked" and configuration.get("pruned_heads"):
+            raise UnavailableError(
+                "optimum cannot export the KV cache of a model with pruned heads; engine 'torch' runs it as it is"
+            )
         try:
             with quiet(), mock.patch("torch.onnx.export", _without_weights(torch.onnx.export)):
                 main_export(

@@ -109,6 +109,8 @@ def _refusal(configuration: Mapping[str, Any]) -> str | None:
         return f"llama.cpp computes GPT-2 with the tanh form of GELU, not with {activation}"
     if configuration.get("scale_attn_by_inverse_layer_idx") or not configuration.get("scale_attn_weights", True):
         return "llama.cpp scales GPT-2's attention by the width of a head and by nothing else"
+    if configuration.get("pruned_heads"):
+        return "llama.cpp's GPT-2 has heads of all the width in every layer; here some were pruned"
     return None
 
 

@@ -54,4 +54,8 @@ class Estimate:
             self._cached[candidate.name] = bool(spec.path) or (place / MANIFEST).exists()
         if self._cached[candidate.name]:
             return _CACHED_SECONDS
-        return spec.training.tokens / _TRAINING_TOKENS_PER_SECOND if spec.training else _GUESS_SECONDS["candidate"]
+        if (recipe := spec.training) is None:
+            return _GUESS_SECONDS["candidate"]
+        bounds = [recipe.tokens, recipe.max_steps and recipe.max_steps * recipe.batch_size * recipe.block_size]
+        tokens = min((each for each in bounds if each), default=0)
+        return tokens / _TRAINING_TOKENS_PER_SECOND if tokens else _GUESS_SECONDS["candidate"]

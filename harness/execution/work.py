@@ -116,6 +116,7 @@ def prepare_candidate(order: WorkOrder, channel: Channel) -> Outcome:
     facts = [Fact(metric="parameters", value=float(count_parameters(checkpoint)))]
     if curve := training_curve(checkpoint):
         about = {key: curve[key] for key in ("tokens", "initialised_from", "unigram_loss")}
+        about["teacher"] = order.candidate.teacher.name if order.candidate.teacher else None
         for metric, samples in (("training_loss", curve["steps"]), ("validation_loss", curve["validation"])):
             facts.append(
                 Fact(metric=metric, value=samples[-1]["loss"], n=len(samples), samples=samples, protocol=about)

@@ -8,7 +8,7 @@ from typing import Any
 from harness.records.record import Record
 from harness.records.rows import Row, make_rows
 from harness.records.run_folder import RunFolder
-from harness.reporting import limits, quality, sections, timing
+from harness.reporting import limits, lineage, quality, sections, timing
 from harness.reporting.table import escape
 from harness.selection.equivalence import APPROXIMATE, EXACT
 from harness.selection.limits import parse_limit
@@ -189,6 +189,10 @@ def _training_and_samples(records: Sequence[Record], rows: Sequence[Row]) -> lis
             "Losses in nats a token on a frozen part of the validation split; unigram is what word frequencies reach."
         )
         parts += ["## Training", note, training.markdown()]
+        if conclusions := sections.training_conclusions(records):
+            parts.append("\n".join(conclusions))
+    if kept := lineage.lineage_table(records, rows):
+        parts += ["## Students and teachers", lineage.HOW_TO_READ, kept.markdown()]
     if texts := sections.samples(rows):
         prompts = " and ".join(dict.fromkeys(f"“{row.sample_prompt}”" for row in rows if row.sample_prompt))
         parts += ["## Samples", f"Greedy, from {escape(prompts)}.", "\n".join(texts)]

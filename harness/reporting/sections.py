@@ -12,6 +12,7 @@ from harness.records.units import quantity, with_interval
 from harness.reporting.table import Table, escape, without_empty_columns
 from harness.selection.comparison import Comparison, compare
 from harness.selection.equivalence import not_equivalent, parent_of
+from harness.training.curve import conclusions
 
 NOTHING = "–"
 _UNIT_IN_TEXT = ("tokens/s", "bits/byte", "bits/char", "nats/token", "ratio")
@@ -110,6 +111,17 @@ def training_table(records: Sequence[Record]) -> Table | None:
         )
     headers = ["candidate", "origin", "starts from", "tokens", "validation loss along the way", "unigram"]
     return Table(tuple(headers), tuple(map(tuple, lines)), left=3) if lines else None
+
+
+def training_conclusions(records: Sequence[Record]) -> list[str]:
+    """What the curve of each training run says, in sentences."""
+    found = []
+    for record in records:
+        fact = record.fact
+        if fact is not None and fact.metric == "validation_loss" and "unigram_loss" in fact.protocol:
+            words = conclusions({"validation": fact.samples, "unigram_loss": fact.protocol["unigram_loss"]})
+            found.append(f"- `{record.subject.candidate}`: {' '.join(words)}")
+    return found
 
 
 def samples(rows: Sequence[Row]) -> list[str]:

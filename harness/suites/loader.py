@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from harness.candidates.catalogue import local_checkpoint, resolve
+from harness.candidates.catalogue import Candidate, local_checkpoint, resolve
 from harness.candidates.spec import CandidateSpec
 from harness.corpora.catalogue import check_corpus_name
 from harness.engines.catalogue import DEVICES, engine_kind
@@ -64,6 +64,7 @@ def check_suite(table: dict[str, Any], source: str) -> Suite:
     except ValidationError as error:
         raise HarnessError(f"{source}: {_first_problem(error)}") from None
     try:
+        suite = suite.model_copy(update={"candidate": trained_as_asked(suite, suite.candidates)})
         check_corpus_name(suite.corpus)
         for candidate in suite.candidates:
             resolve(candidate, suite.candidate)
@@ -102,6 +103,33 @@ def split_variant(variant: str, device: str) -> tuple[str, str, str]:
     engine, _, rest = variant.partition("/")
     precision, _, own = rest.partition("/")
     return engine, precision, own or device
+
+
+def trained_as_asked(suite: Suite, names: Iterable[str]) -> dict[str, CandidateSpec]:
+    """The suite's own candidates, and those of ``names`` with their teachers, with the suite's ``[training]``.
+
+    Raises HarnessError where a candidate cannot be trained so.
+    """
+    described = dict(suite.candidate)
+    for name in names if suite.training else ():
+        candidate: Candidate | None = resolve(name, suite.candidate)
+        while candidate is not None:
+            if candidate.spec.training is not None:
+                described[candidate.name] = _trained_so(candidate, suite.training)
+            candidate = candidate.teacher
+    return described
+
+
+def _trained_so(candidate: Candidate, keys: Mapping[str, Any]) -> CandidateSpec:
+    """A description with other keys of training; a budget of one kind takes the place of the other kind's."""
+    table = candidate.spec.model_dump(mode="json", exclude_unset=True)
+    budgets = {"tokens", "epochs"}
+    replaced = budgets if budgets & keys.keys() else set()
+    table["training"] = {key: value for key, value in table["training"].items() if key not in replaced} | dict(keys)
+    try:
+        return CandidateSpec.model_validate(table)
+    except ValidationError as error:
+        raise HarnessError(f"[training] for candidate '{candidate.name}': {_first_problem(error)}") from None
 
 
 def _apply(table: dict[str, Any], setting: str) -> None:

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from harness.candidates.catalogue import shipped_candidates
-from harness.candidates.spec import CandidateSpec, Description, Family
+from harness.candidates.spec import CandidateSpec, Description, Family, TrainingSpec
+from harness.errors import nearest
 from harness.records.metrics import METRICS
 from harness.selection.limits import parse_limit
 from harness.selection.thresholds import check_thresholds
@@ -139,6 +140,7 @@ class Suite(Description):
     timing: TimingKeys = TimingKeys()
     deadlines: Deadlines = Deadlines()
     generation: Generation = Generation()
+    training: dict[str, Any] = Field(default_factory=dict, description="keys over those of every trained candidate")
     candidate: dict[str, CandidateSpec] = Field(default_factory=dict)
     use_case: tuple[UseCase, ...] = ()
     thresholds: dict[str, float] = Field(default_factory=dict, description="metric: the least change that matters")
@@ -147,6 +149,15 @@ class Suite(Description):
     @classmethod
     def _thresholds_of_metrics(cls, value: dict[str, float]) -> dict[str, float]:
         return check_thresholds(value)
+
+    @field_validator("training")
+    @classmethod
+    def _keys_of_training(cls, value: dict[str, Any]) -> dict[str, Any]:
+        known = [key for key in TrainingSpec.model_fields if key != "recipe"]
+        for key in value:
+            if key not in known:
+                raise ValueError(f"unknown key '{key}'{nearest(key, known)}")
+        return value
 
     @field_validator("candidate")
     @classmethod

@@ -1,8 +1,9 @@
-"""The one way to a candidate's checkpoint: fetched, trained, distilled or drawn at random, and cached."""
+"""The one way to a candidate's checkpoint: fetched, trained, distilled, pruned or drawn at random, and cached."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,12 @@ def obtain(
 
         draw(candidate.spec, _same_corpus(corpus_name, corpus_hash), folder, progress)
 
+    description = candidate.description(corpus_hash)
+
     def train_weights(folder: Path) -> None:
         from harness.training.recipe import train
 
+        unfinished = store.workplace("checkpoints", candidate.name, description)
         train(
             candidate.spec,
             _same_corpus(corpus_name, corpus_hash),
@@ -50,10 +54,12 @@ def obtain(
             progress,
             teacher=load_model(teacher.path, teacher.family) if teacher else None,
             tokenizer=load_tokenizer(teacher.path) if teacher else None,
+            unfinished=unfinished,
         )
+        shutil.rmtree(unfinished, ignore_errors=True)
 
     build = draw_weights if candidate.spec.origin == "random" else train_weights
-    made = store.get("checkpoints", candidate.name, candidate.description(corpus_hash), build)
+    made = store.get("checkpoints", candidate.name, description, build)
     return open_checkpoint(made.path, candidate.family)
 
 

@@ -31,7 +31,7 @@ class DistillationLoss:
         learnt = student(**inputs, output_hidden_states=True)
         loss = spec.hard * learnt.loss
         loss = loss + spec.soft * soft_target_loss(learnt.logits, taught.logits, spec.temperature)
-        loss = loss + spec.cosine * cosine_loss(learnt.hidden_states[-1], taught.hidden_states[-1])
+        loss = loss + spec.cosine * cosine_loss(_last_hidden(learnt), _last_hidden(taught))
         return torch.as_tensor(loss / (spec.soft + spec.hard + spec.cosine))
 
 
@@ -46,6 +46,12 @@ def soft_target_loss(student: torch.Tensor, teacher: torch.Tensor, temperature: 
 def cosine_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     """1 - cosine of hidden states [..., width], mean over positions. Shapes must be equal."""
     return (1 - functional.cosine_similarity(student, teacher, dim=-1)).mean()
+
+
+def _last_hidden(output: Any) -> torch.Tensor:
+    """The last hidden states [batch, length, width]; of an encoder and a decoder, the decoder's."""
+    states: torch.Tensor = (output.get("hidden_states") or output["decoder_hidden_states"])[-1]
+    return states
 
 
 def _without_labels(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

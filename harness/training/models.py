@@ -101,36 +101,51 @@ def start_at_unigram(model: PreTrainedModel, counts: NDArray[np.int64]) -> None:
 
 
 def start_from_teacher(student: PreTrainedModel, teacher: PreTrainedModel) -> list[int]:
-    """Copy embeddings, head and every k-th layer of the teacher into the student (Sanh et al. 2019, section 3).
+    """Copy embeddings, head and every k-th layer of the teacher into the student (Sanh et al. 2019, section 3); of an
+    encoder and a decoder alike.
 
     Returns the teacher layers that were taken. Raises HarnessError where the two shapes do not fit.
     """
     pair = (teacher.config.model_type, student.config.model_type)
-    if pair not in (("gpt2", "gpt2"), ("bert", "distilbert"), ("bert", "bert")):
+    if pair not in (("gpt2", "gpt2"), ("bert", "distilbert"), ("bert", "bert"), ("t5", "t5")):
         raise HarnessError(f"cannot start a {pair[1]} student from a {pair[0]} teacher")
-    teacher_layers, student_layers = teacher.config.num_hidden_layers, student.config.num_hidden_layers
-    if teacher_layers % student_layers:
-        raise HarnessError(f"a student of {student_layers} layers does not divide a teacher of {teacher_layers}")
-    stride = teacher_layers // student_layers
-    taken = [layer * stride for layer in range(student_layers)]
+    strides = {}
+    for prefix, key in _STACKS[pair[1]].items():
+        layers, wanted = getattr(teacher.config, key), getattr(student.config, key)
+        if layers % wanted:
+            raise HarnessError(f"a student of {wanted} layers does not divide a teacher of {layers}")
+        strides[prefix] = layers // wanted
     source = teacher.state_dict()
     if pair == ("bert", "distilbert"):
         source = _as_distilbert(source)
-    prefix = {"gpt2": "transformer.h", "bert": "bert.encoder.layer", "distilbert": "distilbert.transformer.layer"}[
-        pair[1]
-    ]
-    wanted = {}
+    weights = {}
     for name, weight in student.state_dict().items():
-        origin = name
-        if name.startswith(prefix + "."):
-            number, rest = name[len(prefix) + 1 :].split(".", 1)
-            origin = f"{prefix}.{int(number) * stride}.{rest}"
+        origin = _teacher_name(name, strides)
         if origin not in source or source[origin].shape != weight.shape:
             raise HarnessError(f"student weight {name} has no counterpart of shape {list(weight.shape)} in the teacher")
-        wanted[name] = source[origin]
-    student.load_state_dict(wanted)
+        weights[name] = source[origin]
+    student.load_state_dict(weights)
     student.tie_weights()
-    return taken
+    stride = next(iter(strides.values()))
+    return [layer * stride for layer in range(student.config.num_hidden_layers)]
+
+
+_STACKS = {
+    "gpt2": {"transformer.h": "num_hidden_layers"},
+    "bert": {"bert.encoder.layer": "num_hidden_layers"},
+    "distilbert": {"distilbert.transformer.layer": "num_hidden_layers"},
+    "t5": {"encoder.block": "num_hidden_layers", "decoder.block": "num_decoder_layers"},
+}
+"""Where an architecture keeps its layers, and the key of its configuration that counts them."""
+
+
+def _teacher_name(name: str, strides: dict[str, int]) -> str:
+    """The teacher's weight that a student's weight of this name starts from."""
+    for prefix, stride in strides.items():
+        if name.startswith(prefix + "."):
+            number, rest = name[len(prefix) + 1 :].split(".", 1)
+            return f"{prefix}.{int(number) * stride}.{rest}"
+    return name
 
 
 _BERT_TO_DISTILBERT = {

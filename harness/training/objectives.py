@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
 
 from harness.corpora.corruption import IGNORED, MEAN_SPAN, corrupt_spans, mask_tokens, sentinel_ids
+from harness.corpora.packing import blocks
+from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -59,24 +61,48 @@ class Objective:
         }
 
 
-class BlockExamples(Dataset[dict[str, torch.Tensor]]):
-    """A fixed number of training examples over blocks, reshuffled every epoch and masked afresh.
+class BlockExamples:
+    """Training examples over a stream of tokens, cut into blocks that are reshuffled every epoch and masked afresh.
 
-    Example ``i`` is a pure function of the seed and ``i``, so a run can stop and go on anywhere.
+    Example ``i`` of ``count`` is a pure function of the seed and ``i``, so a run can stop and go on anywhere, and
+    several processes can share a step. With ``shift`` every epoch cuts its blocks at another offset, which costs one
+    block; the mask share goes from the objective's to ``last_mask_share`` on the way. Raises HarnessError for a stream
+    that is shorter than a block.
     """
 
-    def __init__(self, objective: Objective, blocks: NDArray[np.int64], count: int, seed: int) -> None:
-        self.objective, self.blocks, self.count, self.seed = objective, blocks, count, seed
-        self._epoch, self._order = -1, np.zeros(0, dtype=np.int64)
+    def __init__(
+        self, objective: Objective, ids: NDArray[np.int64], count: int, seed: int, shift: bool = False,
+        last_mask_share: float | None = None,
+    ) -> None:  # fmt: skip
+        self.objective, self.ids, self.count, self.seed = objective, ids, count, seed
+        self.shift, self.last_mask_share = shift and len(ids) >= 2 * objective.content, last_mask_share
+        if len(ids) < objective.content:
+            raise HarnessError(f"{len(ids)} tokens are fewer than one block of {objective.content}")
+        self._epoch, self._blocks = -1, np.zeros((0, 0), dtype=np.int64)
 
-    def __len__(self) -> int:
-        return self.count
+    @property
+    def epoch_size(self) -> int:
+        """Blocks an epoch."""
+        return len(self.ids) // self.objective.content - self.shift
 
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        epoch, position = divmod(index, len(self.blocks))
+    def __getitem__(self, index: int) -> dict[str, NDArray[np.int64]]:
+        epoch, position = divmod(index, self.epoch_size)
         if epoch != self._epoch:
-            self._epoch = epoch
-            self._order = np.random.default_rng([self.seed, epoch]).permutation(len(self.blocks))
-        rng = np.random.default_rng([self.seed, 1, index])
-        example = self.objective.example(self.blocks[self._order[position]], rng)
-        return {name: torch.from_numpy(np.ascontiguousarray(ids)) for name, ids in example.items()}
+            self._epoch, self._blocks = epoch, self._cut(epoch)
+        objective = self.objective
+        if self.last_mask_share is not None:
+            share = objective.mask_share + (self.last_mask_share - objective.mask_share) * index / max(1, self.count)
+            objective = replace(objective, mask_share=share)
+        return objective.example(self._blocks[position], np.random.default_rng([self.seed, 1, index]))
+
+    def batch(self, indices: Iterable[int]) -> dict[str, torch.Tensor]:
+        """Several examples of one length, [batch, length] each."""
+        examples = [self[index] for index in indices]
+        return {name: torch.from_numpy(np.stack([each[name] for each in examples])) for name in examples[0]}
+
+    def _cut(self, epoch: int) -> NDArray[np.int64]:
+        rng = np.random.default_rng([self.seed, epoch])
+        size = self.objective.content
+        start = int(rng.integers(size)) if self.shift else 0
+        found: NDArray[np.int64] = blocks(self.ids[start:], size)[: self.epoch_size]
+        return found[rng.permutation(len(found))]

@@ -1,25 +1,17 @@
-"""Trains one candidate: tokenizer, blocks, model, the Trainer, and the checkpoint folder that comes out."""
+"""Trains one candidate: tokenizer, blocks, model, the loop, and the checkpoint folder that comes out."""
 
 from __future__ import annotations
 
 import json
 import math
-import tempfile
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import (
-    PrinterCallback,
-    Trainer,
-    TrainerCallback,
-    TrainingArguments,
-    default_data_collator,
-    get_linear_schedule_with_warmup,
-)
 
 from harness.candidates.spec import CandidateSpec, TrainingSpec
 from harness.corpora.corpus import Corpus
@@ -27,28 +19,37 @@ from harness.corpora.corruption import IGNORED
 from harness.corpora.packing import blocks as cut_blocks
 from harness.corpora.packing import tokenize
 from harness.errors import HarnessError
+from harness.training.card import write_card
 from harness.training.curve import CURVE, CurveWatch, Progress, TrainingRun
 from harness.training.distillation import DistillationLoss
-from harness.training.models import build_model, start_at_unigram, start_from_teacher
+from harness.training.loop import Loop, Watch
+from harness.training.losses import LossModel, labelled
+from harness.training.models import build_model, published_model, start_at_unigram, start_from_teacher
 from harness.training.objectives import BlockExamples, Objective
+from harness.training.pruning import prune
 from harness.training.tokenizers import train_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 EVALUATION_MASK_SHARE = 0.15
-VALIDATION_BLOCKS = 64
-LOGS = 50
+EVALUATION_SEED = 0
+EVALUATION_BATCH = 8
+PROBES = 128
+"""Blocks of the train split on which it is measured what a model needs least."""
+ARGUMENTS = "training_arguments.json"
 
 
 def train(
     spec: CandidateSpec, corpus: Corpus, folder: Path, progress: Progress, teacher: PreTrainedModel | None = None,
-    tokenizer: PreTrainedTokenizerFast | None = None,
+    tokenizer: PreTrainedTokenizerFast | None = None, unfinished: Path | None = None,
 ) -> TrainingRun:  # fmt: skip
     """Train a candidate on the corpus's train split and save it to ``folder``.
 
-    A distilled candidate takes its teacher's tokenizer and starts from its teacher's weights. Raises HarnessError
-    when the corpus is too short for a block or when the loss stops being a number.
+    A distilled candidate takes its teacher's tokenizer and starts from its teacher's weights; a pruned one is its
+    teacher without what that needs least, and is taught by it to recover. A run that was killed goes on from what it
+    kept in ``unfinished``. Raises HarnessError when the corpus is too short for a block, when the loss
+    stops being a number or rises far, and when a batch does not fit in memory.
     """
     recipe = spec.training
     if recipe is None or spec.architecture is None:
@@ -60,126 +61,134 @@ def train(
     progress(0.0, "tokenising")
     objective = Objective(spec.family, tokenizer, recipe.block_size, recipe.mask_share)
     ids = {split: tokenize(tokenizer, corpus.splits[split]).ids for split in ("train", "validation")}
-    blocks = {split: cut_blocks(stream, objective.content) for split, stream in ids.items()}
-    for split, found in blocks.items():
-        if not len(found):
+    for split, stream in ids.items():
+        if len(stream) < objective.content:
             raise HarnessError(
-                f"corpus '{corpus.name}': the {split} split has {len(ids[split])} tokens, fewer than one block of "
+                f"corpus '{corpus.name}': the {split} split has {len(stream)} tokens, fewer than one block of "
                 f"{objective.content}"
             )
+    blocks = len(ids["train"]) // objective.content
+    steps = step_count(recipe, blocks)
     counts = np.bincount(ids["train"], minlength=len(tokenizer))
-    model = build_model(spec, tokenizer)
-    if teacher is not None:
-        layers = start_from_teacher(model, teacher)
-        origin = f"layers {', '.join(map(str, layers))} of its teacher"
+    if teacher is not None and spec.pruning is not None:
+        progress(0.0, "pruning")
+        probes = frozen_batches(objective, ids["train"], PROBES)
+        model, origin = prune(teacher, spec.pruning, probes), "what was kept of its teacher"
     else:
-        start_at_unigram(model, counts)
-        origin = "random weights"
+        model, origin = _initial(spec, tokenizer, counts, teacher)
     frozen = replace(objective, mask_share=EVALUATION_MASK_SHARE, content_only=True)
-    validation = _frozen_examples(frozen, blocks["validation"], recipe.seed)
-    result = TrainingRun(model.num_parameters(), recipe.tokens, origin, _unigram_loss(counts, validation))
-    with tempfile.TemporaryDirectory() as scratch:
-        trainer = _trainer(model, objective, blocks["train"], recipe, Path(scratch))
-        if teacher is not None:
-            trainer.distillation = DistillationLoss(teacher, spec.distillation)
-        trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(_Callback(CurveWatch(result, recipe, progress), validation))
-        trainer.train()
+    validation = frozen_batches(frozen, ids["validation"], recipe.validation_blocks)
+    step_tokens = recipe.batch_size * recipe.block_size
+    result = TrainingRun(
+        parameters=model.num_parameters(),
+        tokens=steps * step_tokens,
+        epoch_tokens=blocks * recipe.block_size,
+        initialised_from=origin,
+        unigram_loss=_unigram_loss(counts, validation),
+        sample=sample_of(frozen, ids["validation"]),
+    )
+    distillation = DistillationLoss(teacher, spec.distillation) if teacher is not None else None
+    examples = BlockExamples(
+        objective, ids["train"], steps * recipe.batch_size, recipe.seed, recipe.shift_blocks, recipe.last_mask_share
+    )
+    watch = CurveWatch(result, steps, step_tokens, recipe.evaluations, progress)
+    loss_model = LossModel(model, recipe.z_loss, distillation)
+    try:
+        Loop(loss_model, examples, recipe, steps, _watched(watch, validation), unfinished).run()
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+            raise HarnessError(_too_large(recipe)) from error
+        raise
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    (folder / ARGUMENTS).write_text(json.dumps(spec.as_description(), indent=1, sort_keys=True), encoding="utf-8")
     (folder / CURVE).write_text(json.dumps(asdict(result), indent=1), encoding="utf-8")
+    write_card(folder, spec, corpus, result)
     return result
 
 
-class _RecipeTrainer(Trainer):  # type: ignore[misc]
-    """The Trainer, taking examples in the order that the data set defines, with an optional distillation loss."""
-
-    distillation: DistillationLoss | None = None
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> torch.utils.data.Sampler[int]:
-        return torch.utils.data.SequentialSampler(self.train_dataset)
-
-    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
-        if self.distillation is None:
-            return super().compute_loss(model, inputs, return_outputs=return_outputs, **kwargs)
-        return self.distillation(model, inputs)
+def step_count(recipe: TrainingSpec, blocks: int) -> int:
+    """Optimiser steps of a budget on a train split of so many blocks."""
+    wanted = recipe.tokens / recipe.block_size if recipe.tokens else (recipe.epochs or 0) * blocks
+    return max(1, min(math.ceil(wanted / recipe.batch_size), recipe.max_steps or sys.maxsize))
 
 
-def _trainer(
-    model: PreTrainedModel, objective: Objective, blocks: NDArray[np.int64], recipe: TrainingSpec, scratch: Path
-) -> _RecipeTrainer:
-    steps = max(1, math.ceil(recipe.tokens / (recipe.batch_size * recipe.block_size)))
-    optimizer = torch.optim.AdamW(
-        _parameter_groups(model, recipe.weight_decay), lr=recipe.learning_rate, betas=(0.9, recipe.beta2), fused=True
+def frozen_batches(objective: Objective, ids: NDArray[np.int64], count: int) -> list[dict[str, torch.Tensor]]:
+    """Validation examples in batches: ``count`` blocks spread over the stream, or all for 0, with masks that are the
+    same in every run."""
+    found = cut_blocks(ids, objective.content)
+    if count:
+        found = found[:: max(1, len(found) // count)][:count]
+    examples = BlockExamples(objective, found.reshape(-1), len(found), EVALUATION_SEED)
+    return [
+        examples.batch(range(start, min(start + EVALUATION_BATCH, len(found))))
+        for start in range(0, len(found), EVALUATION_BATCH)
+    ]
+
+
+def validation_loss(model: LossModel, batches: list[dict[str, torch.Tensor]]) -> float:
+    """The mean cross-entropy of frozen examples, in nats a labelled token."""
+    device = next(model.parameters()).device
+    model.eval()
+    total = tokens = 0.0
+    with torch.inference_mode():
+        for batch in batches:
+            here = {name: each.to(device) for name, each in batch.items()}
+            total += float(model(**here))
+            tokens += float(labelled(model.model, here["labels"]))
+    model.train()
+    return total / tokens
+
+
+def sample_of(objective: Objective, ids: NDArray[np.int64]) -> dict[str, str]:
+    """The first block of a stream as text, as the model sees it, and what it is asked for."""
+    block = ids[: objective.content]
+    tokenizer = objective.tokenizer
+    example = objective.example(block, np.random.default_rng(EVALUATION_SEED))
+    asked = example["labels"][example["labels"] != IGNORED]
+    found = {"text": tokenizer.decode(block)}
+    if objective.family != "causal":
+        found |= {"seen": tokenizer.decode(example["input_ids"]), "asked": " | ".join(map(tokenizer.decode, asked))}
+    return found
+
+
+def _initial(
+    spec: CandidateSpec, tokenizer: PreTrainedTokenizerFast, counts: NDArray[np.int64], teacher: PreTrainedModel | None
+) -> tuple[PreTrainedModel, str]:
+    """The model that training starts from, and where its weights are from."""
+    published = spec.training is not None and spec.training.as_published
+    model = published_model(spec, tokenizer) if published else build_model(spec, tokenizer)
+    if teacher is not None:
+        layers = start_from_teacher(model, teacher)
+        return model, f"layers {', '.join(map(str, layers))} of its teacher"
+    if not published:
+        start_at_unigram(model, counts)
+    return model, "random weights"
+
+
+def _too_large(recipe: TrainingSpec) -> str:
+    """What to do where a batch does not fit in memory."""
+    finer = [parts for parts in range(recipe.accumulate + 1, recipe.batch_size + 1) if recipe.batch_size % parts == 0]
+    words = (
+        f"{recipe.batch_size // recipe.accumulate} blocks of {recipe.block_size} tokens at once do not fit in memory"
     )
-    schedule = get_linear_schedule_with_warmup(optimizer, max(1, round(recipe.warmup * steps)), steps)
-    arguments = TrainingArguments(
-        output_dir=str(scratch),
-        max_steps=steps,
-        use_cpu=True,
-        per_device_train_batch_size=recipe.batch_size,
-        max_grad_norm=recipe.clip_norm,
-        seed=recipe.seed,
-        logging_steps=max(1, steps // LOGS),
-        logging_nan_inf_filter=False,
-        save_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
-        dataloader_pin_memory=False,
-    )
-    return _RecipeTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=BlockExamples(objective, blocks, steps * recipe.batch_size, recipe.seed),
-        data_collator=default_data_collator,
-        optimizers=(optimizer, schedule),
-    )
+    if not finer:
+        return f"{words}; a smaller training.block_size, or a smaller model, may"
+    return f"{words}; training.accumulate={finer[0]} computes a step in smaller parts"
 
 
-def _parameter_groups(model: PreTrainedModel, decay: float) -> list[dict[str, Any]]:
-    """Weight decay on matrices only: biases and normalisation scales are left alone."""
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
-    return [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
+def _watched(watch: CurveWatch, validation: list[dict[str, torch.Tensor]]) -> Watch:
+    def validated(step: int, model: LossModel) -> None:
+        watch.validated(step, validation_loss(model, validation))
+
+    return Watch(watch.logged, watch.due, validated, watch.state, watch.restore)
 
 
-def _frozen_examples(objective: Objective, blocks: NDArray[np.int64], seed: int) -> dict[str, torch.Tensor]:
-    """A batch of validation examples, spread over the split, with masks that stay the same."""
-    chosen = blocks[:: max(1, len(blocks) // VALIDATION_BLOCKS)][:VALIDATION_BLOCKS]
-    count = len(chosen)
-    examples = BlockExamples(objective, chosen, count, seed)
-    collated: dict[str, torch.Tensor] = default_data_collator([examples[i] for i in range(count)])
-    return collated
-
-
-def _unigram_loss(counts: NDArray[np.int64], validation: dict[str, torch.Tensor]) -> float:
+def _unigram_loss(counts: NDArray[np.int64], validation: list[dict[str, torch.Tensor]]) -> float:
     """The validation loss of word frequencies: what a model that has learnt nothing else reaches. A seq2seq model also
     has to tell content from sentinels, so its baseline knows how often a position holds content."""
     log_frequencies = np.log((counts + 1) / (counts + 1).sum())
-    labels = validation["labels"].numpy()
+    labels = np.concatenate([batch["labels"].numpy().reshape(-1) for batch in validation])
     content = labels[labels != IGNORED]
-    decoder = validation.get("decoder_input_ids")
-    share = len(content) / decoder.numel() if decoder is not None else 1.0
+    share = len(content) / len(labels) if "decoder_input_ids" in validation[0] else 1.0
     return float(-log_frequencies[content].mean() - math.log(share))
-
-
-class _Callback(TrainerCallback):  # type: ignore[misc]
-    """Hands the Trainer's events to a watch over the curve, and takes the frozen validation loss."""
-
-    def __init__(self, watch: CurveWatch, validation: dict[str, torch.Tensor]) -> None:
-        self.watch, self.validation = watch, validation
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        self.watch.logged(state.global_step, state.max_steps, logs or {})
-
-    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        if not self.watch.validation_due(state.global_step, state.max_steps):
-            return
-        batches = {key: torch.split(tensor, 8) for key, tensor in self.validation.items()}
-        rows = [len(part) for part in batches["labels"]]
-        model.eval()
-        with torch.inference_mode():
-            losses = [model(**{k: parts[i] for k, parts in batches.items()}).loss.item() for i in range(len(rows))]
-        model.train()
-        loss = float(np.average(losses, weights=rows))
-        self.watch.run.validation.append({"tokens": self.watch.tokens(state.global_step), "loss": loss})

@@ -28,7 +28,7 @@ def test_a_published_candidate_is_described_by_its_source_and_its_keys_alone():
     [
         ({"architecture": None}, "a random candidate needs 'architecture' and takes no 'training'"),
         ({"training": {"tokens": 10}}, "a random candidate needs 'architecture' and takes no 'training'"),
-        ({"teacher": "gpt2-mini"}, "'teacher' goes with origin 'distilled', and only with it"),
+        ({"teacher": "gpt2-mini"}, "'teacher' goes with origins 'distilled' and 'pruned', and only with them"),
         ({"family": "masked"}, "architecture 'gpt2' is of family 'causal'"),
         ({"origin": "trained", "training": {"tokens": 10}, "seed": 1}, "'seed' goes with origin 'random'"),
     ],

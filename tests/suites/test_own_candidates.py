@@ -56,8 +56,8 @@ def test_a_published_candidate_may_come_from_the_hub(load):
         ('origin = "published"\nfamily = "causal"', "a published candidate needs exactly one of"),
         ('origin = "trained"\nfamily = "causal"', "a trained candidate needs 'architecture' and 'training'"),
         (TRAINED.replace("causal", "masked"), "architecture 'gpt2' is of family 'causal'"),
-        (TRAINED + "teacher = 'gpt2-mini'", "'teacher' goes with origin 'distilled', and only with it"),
-        (DISTILLED, "'teacher' goes with origin 'distilled', and only with it"),
+        (TRAINED + "teacher = 'gpt2-mini'", "'teacher' goes with origins 'distilled' and 'pruned', and only with them"),
+        (DISTILLED, "'teacher' goes with origins 'distilled' and 'pruned', and only with them"),
     ],
 )
 def test_a_candidate_whose_keys_do_not_fit_its_origin_is_refused(refusal, table, problem):

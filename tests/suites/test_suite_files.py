@@ -69,7 +69,7 @@ def test_every_protocol_is_documented_and_may_be_asked_for(load, protocol):
 
 
 def test_the_main_suites_are_shipped():
-    assert {"cpu", "pretrained", "shapes", "gpu", "smoke"} == set(shipped_suites())
+    assert {"cpu", "pretrained", "shapes", "gpu", "smoke", "students", "wikitext2"} == set(shipped_suites())
 
 
 @pytest.mark.parametrize("name", shipped_suites())
