@@ -80,13 +80,14 @@ class _LinearCrossEntropy(torch.autograd.Function):
         for start in range(0, len(hidden), rows):
             part, aims = hidden[start : start + rows], labels[start : start + rows, None]
             logits = nn.functional.linear(part, weight, bias).float()
-            scale = torch.logsumexp(logits, dim=-1, keepdim=True)
-            loss += (scale - logits.gather(1, aims) + z_loss * scale**2).sum()
+            highest, aimed = logits.amax(dim=-1, keepdim=True), logits.gather(1, aims)
+            powers = logits.sub_(highest).exp_()  # in place: a second array of this size would cost as much again
+            sums = powers.sum(dim=-1, keepdim=True)
+            scale = highest + sums.log()
+            loss += (scale - aimed + z_loss * scale**2).sum()
             if slopes_hidden is None or slopes_weight is None:
                 continue
-            slopes = logits.sub_(scale).exp_()
-            if z_loss:
-                slopes.mul_(1 + 2 * z_loss * scale)
+            slopes = powers.mul_((1 + 2 * z_loss * scale) / sums)
             slopes.scatter_add_(1, aims, torch.full_like(scale, -1.0))
             slopes = slopes.to(part.dtype)
             slopes_hidden[start : start + rows] = slopes @ weight
@@ -114,10 +115,13 @@ def _before_the_head(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tenso
         caught.append(given[0])
         return (given[0][:, :0],)
 
-    no_cache = {"use_cache": False} if hasattr(model.config, "use_cache") and model.can_generate() else {}
+    # a causal model that is given no mask builds one, in case that several texts were packed into a block
+    plain: dict[str, Any] = {"attention_mask": torch.ones_like(inputs["input_ids"])}
+    if model.can_generate():
+        plain["use_cache"] = False
     hook = model.get_output_embeddings().register_forward_pre_hook(catch)
     try:
-        model(**inputs, **no_cache)
+        model(**inputs, **plain)
     finally:
         hook.remove()
     return caught[0]

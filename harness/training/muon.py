@@ -25,32 +25,36 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Move every matrix that has a gradient."""
+        """Move every matrix that has a gradient; those of one shape together."""
         for group in self.param_groups:
+            by_shape: dict[torch.Size, list[Tensor]] = {}
             for matrix in group["params"]:
                 if matrix.grad is not None:
-                    self._move(matrix, matrix.grad, **{key: group[key] for key in ("lr", "weight_decay", "momentum")})
+                    by_shape.setdefault(matrix.shape, []).append(matrix)
+            for shape, matrices in by_shape.items():
+                directions = orthogonal(torch.stack([self._direction(each, group["momentum"]) for each in matrices]))
+                torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
+                torch._foreach_add_(matrices, directions.unbind(), alpha=-group["lr"] * 0.2 * math.sqrt(max(shape)))
 
-    def _move(self, matrix: Tensor, slope: Tensor, lr: float, weight_decay: float, momentum: float) -> None:
-        state = self.state[matrix]
+    def _direction(self, matrix: Tensor, momentum: float) -> Tensor:
+        """Nesterov's: where the gradient and the momentum point to, before it is made orthogonal."""
+        slope, state = matrix.grad, self.state[matrix]
+        assert slope is not None
         if not state:
             state["momentum"] = torch.zeros_like(slope)
-        buffer = state["momentum"]
+        buffer: Tensor = state["momentum"]
         buffer.lerp_(slope, 1 - momentum)
-        direction = orthogonal(slope.lerp(buffer, momentum))
-        matrix.mul_(1 - lr * weight_decay)
-        matrix.add_(direction, alpha=-lr * 0.2 * math.sqrt(max(matrix.shape)))
+        return slope.lerp(buffer, momentum)
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """About the nearest matrix with orthonormal rows or columns: all singular values come to lie near 1, by an
-    iteration of products. In bf16 on CUDA, in fp32 elsewhere."""
-    wide = matrix.mT if matrix.shape[0] > matrix.shape[1] else matrix
-    x = wide.to(torch.bfloat16 if matrix.is_cuda else torch.float32)
-    x = x / x.norm().clamp(min=1e-7)
+def orthogonal(matrices: Tensor) -> Tensor:
+    """About the nearest matrices with orthonormal rows or columns, [count, rows, columns]: all singular values come to
+    lie near 1, by an iteration of products. In bf16 on CUDA, in fp32 elsewhere."""
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = (matrices.mT if tall else matrices).to(torch.bfloat16 if matrices.is_cuda else torch.float32)
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
     a, b, c = COEFFICIENTS
     for _ in range(ITERATIONS):
         square = x @ x.mT
-        x = a * x + (b * square + c * square @ square) @ x
-    found: Tensor = x.mT if wide is not matrix else x
-    return found.to(matrix.dtype)
+        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=b, alpha=c), x, beta=a)
+    return (x.mT if tall else x).to(matrices.dtype)

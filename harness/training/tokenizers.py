@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import string
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
 
 END_OF_TEXT = "<|endoftext|>"
 SENTINELS = 100
+ALPHABET = 1000
+"""Letters that a WordPiece vocabulary holds at most, as its trainer has it."""
 
 
 def train_tokenizer(architecture: Architecture, texts: Iterable[str], entries: int) -> PreTrainedTokenizerFast:
@@ -41,20 +46,45 @@ def _byte_level_bpe(texts: Iterable[str], entries: int) -> PreTrainedTokenizerFa
 def _word_piece(texts: Iterable[str], entries: int) -> PreTrainedTokenizerFast:
     from transformers import BertTokenizerFast
 
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    special, texts = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], list(texts)
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    tokenizer.train_from_iterator(
-        texts, trainers.WordPieceTrainer(vocab_size=entries, special_tokens=special, show_progress=False)
+    letters, continuing = _letters(tokenizer, texts)
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=entries,
+        special_tokens=[*special, *continuing],
+        initial_alphabet=letters,
+        limit_alphabet=len(letters),
+        show_progress=False,
     )
-    tokenizer.post_processor = processors.TemplateProcessing(
+    tokenizer.train_from_iterator(texts, trainer)
+    trained = Tokenizer(models.WordPiece(tokenizer.get_vocab(), unk_token="[UNK]"))
+    trained.normalizer, trained.pre_tokenizer = tokenizer.normalizer, tokenizer.pre_tokenizer
+    trained.add_special_tokens(special)
+    trained.decoder = decoders.WordPiece()
+    trained.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
+        special_tokens=[(token, trained.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
     )
-    return BertTokenizerFast(tokenizer_object=tokenizer, do_lower_case=False)
+    return BertTokenizerFast(tokenizer_object=trained, do_lower_case=False)
+
+
+def _letters(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The letters of the words of a text, the most frequent of them, and ``##x`` for those that stand within a word.
+
+    The trainer numbers ``##x`` in the order in which it meets them, which changes from run to run, and decides ties of
+    pairs by number: letters that are given to it beforehand have the same numbers in every run.
+    """
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(tokenizer.normalizer.normalize_str(text))
+    known = sorted(set(counts) - set(string.whitespace), key=lambda letter: (-counts[letter], letter))[:ALPHABET]
+    words = {word for text in texts for word in tokenizer.normalizer.normalize_str(text).split()}
+    parts = [part for word in words for part, _ in tokenizer.pre_tokenizer.pre_tokenize_str(word)]
+    within = {letter for part in parts for letter in part[1:]}
+    return sorted(known), sorted(f"##{letter}" for letter in within.intersection(known))
 
 
 def _unigram(texts: Iterable[str], entries: int) -> PreTrainedTokenizerFast:
@@ -69,7 +99,22 @@ def _unigram(texts: Iterable[str], entries: int) -> PreTrainedTokenizerFast:
         vocab_size=entries - SENTINELS, special_tokens=special, unk_token="<unk>", show_progress=False
     )
     tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.model = models.Unigram(_in_one_order(json.loads(tokenizer.to_str())["model"]["vocab"], special), unk_id=2)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", tokenizer.token_to_id("</s>"))]
     )
     return T5TokenizerFast(tokenizer_object=tokenizer, extra_ids=SENTINELS)
+
+
+def _in_one_order(pieces: list[tuple[str, float]], special: list[str]) -> list[tuple[str, float]]:
+    """Trained pieces, likeliest first, in an order and with scores that are the same in every run.
+
+    The trainer sums in an order that changes from run to run, so scores differ in their last digits. Letters that it
+    would have left out get scores below all others, in steps of 1e-4 and in any order: here in that of the letters.
+    """
+    scored = [(piece, round(score, 9)) for piece, score in pieces[len(special) :]]
+    lowest = min((score for piece, score in scored if len(piece) > 1), default=0.0)
+    scores = sorted((score for piece, score in scored if score < lowest), reverse=True)
+    letters = sorted(piece for piece, score in scored if score < lowest)
+    likely = sorted((each for each in scored if each[1] >= lowest), key=lambda each: (-each[1], each[0]))
+    return [*((piece, 0.0) for piece in special), *likely, *zip(letters, scores, strict=True)]

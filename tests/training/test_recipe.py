@@ -32,10 +32,12 @@ def test_training_beats_word_frequencies_and_keeps_its_curve(tiny_checkpoints, f
     assert curve["steps"][0]["loss"] > curve["steps"][-1]["loss"]
 
 
-def test_the_same_seed_and_threads_give_the_same_weights(corpus: Corpus, tiny_checkpoints, tmp_path: Path):
+@pytest.mark.parametrize("family", ["causal", "masked", "seq2seq"])
+def test_the_same_seed_and_threads_give_the_same_checkpoint(corpus: Corpus, tiny_checkpoints, tmp_path, family: str):
     torch.set_num_threads(1)
-    train(TINY["causal"], corpus, tmp_path, _silent)
-    assert open_checkpoint(tmp_path, "causal").weights_hash == tiny_checkpoints["causal"].weights_hash
+    train(TINY[family], corpus, tmp_path, _silent)
+    again, first = open_checkpoint(tmp_path, family), tiny_checkpoints[family]
+    assert (again.weights_hash, again.tokenizer_hash) == (first.weights_hash, first.tokenizer_hash)
 
 
 def test_a_learning_rate_that_diverges_is_stopped_with_the_step(corpus: Corpus, tmp_path: Path):
