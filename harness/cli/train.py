@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -16,6 +17,9 @@ from harness.errors import HarnessError
 if TYPE_CHECKING:
     from harness.candidates.catalogue import Candidate
     from harness.corpora.corpus import Corpus
+    from harness.execution.work import TrainingOrder
+
+FOREVER = 365 * 86_400.0
 
 
 def train(
@@ -34,12 +38,16 @@ def train(
     A run that was cut off goes on where it was two minutes before, with the same result. --set training.KEY=VALUE
     changes the recipe. Under torchrun all processes share every step; that needs --out.
     """
+    from harness.candidates.artefacts import MANIFEST
     from harness.candidates.catalogue import resolve
     from harness.candidates.push import check_push, push
     from harness.corpora.catalogue import load_corpus
     from harness.execution.environment import worker_environment
+    from harness.execution.work import TrainingOrder
     from harness.records.environment import available_cores
+    from harness.reporting.training import training_summary
     from harness.suites.loader import load_suite, trained_as_asked
+    from harness.training.curve import CURVE
 
     chosen = (*(settings or ()), *([f"corpus={corpus}"] if corpus else []))
     loaded = load_suite(suite, chosen).suite
@@ -57,45 +65,49 @@ def train(
     text = load_corpus(loaded.corpus)
     cores = threads or max(1, available_cores() // processes)
     os.environ.update(worker_environment(cores, offline=False))  # read by the libraries when they are imported
-    import torch
-
-    torch.set_num_threads(cores)
     cache = cache_folder(cache_dir)
-    folder = (
-        _together(candidate, text, cache, out, processes, rank)
-        if processes > 1 and out
-        else _cached(candidate, loaded.corpus, text, cache, out)
-    )
+    conditions: dict[str, Any] = {}
+    if processes > 1 and out:
+        folder = _together(candidate, text, cache, out, cores, processes, rank)
+    else:
+        folder, conditions = _apart(TrainingOrder(candidate, loaded.corpus, text.hash, cache, cores))
+        if out:
+            shutil.copytree(folder, out, ignore=shutil.ignore_patterns(MANIFEST), dirs_exist_ok=True)
+            folder = out
     if rank:
         return
-    typer.echo(_summary(folder))
+    run = json.loads((folder / CURVE).read_text(encoding="utf-8"))
+    typer.echo(training_summary(run, conditions))
     print(f"checkpoint: {folder}", file=sys.stderr)
     if push_to:
         print(f"uploaded: {push(folder, push_to, private)}", file=sys.stderr)
 
 
-def _cached(candidate: Candidate, corpus_name: str, corpus: Corpus, cache: Path, out: Path | None) -> Path:
-    """Where the checkpoint is: in the cache, or in ``out``, a copy."""
-    from harness.candidates.artefacts import MANIFEST, ArtefactStore
+def _apart(order: TrainingOrder) -> tuple[Path, dict[str, Any]]:
+    """Train in a worker, which is watched from here: where the checkpoint is in the cache, and what was seen."""
     from harness.cli.progress import print_step
-    from harness.training.checkpoints import obtain
+    from harness.execution.local import LocalExecutor
 
-    made = obtain(candidate, corpus_name, corpus.hash, ArtefactStore(cache), False, print_step).path
-    if out is None:
-        return made
-    shutil.copytree(made, out, ignore=shutil.ignore_patterns(MANIFEST), dirs_exist_ok=True)
-    return out
+    result = LocalExecutor(order.threads, offline=False).run(order, FOREVER, print_step, telemetry=True)
+    if result.outcome is None or result.outcome.prepared is None:
+        raise HarnessError(f"{order.candidate.name}: {result.reason}")
+    return result.outcome.prepared.folder, result.outcome.conditions
 
 
-def _together(candidate: Candidate, corpus: Corpus, cache: Path, out: Path, processes: int, rank: int) -> Path:
+def _together(
+    candidate: Candidate, corpus: Corpus, cache: Path, out: Path, cores: int, processes: int, rank: int
+) -> Path:
     """Train in all processes; the first one saves to ``out``, and says how it goes."""
     import tempfile
+
+    import torch
 
     from harness.candidates.artefacts import ArtefactStore, open_artefact
     from harness.candidates.checkpoint import load_model, load_tokenizer
     from harness.cli.progress import print_step
     from harness.training.recipe import train
 
+    torch.set_num_threads(cores)
     store, teacher = ArtefactStore(cache), None
     if above := candidate.teacher:
         teacher = store.place("checkpoints", above.name, above.description(corpus.hash))
@@ -117,13 +129,3 @@ def _together(candidate: Candidate, corpus: Corpus, cache: Path, out: Path, proc
     if rank == 0:
         shutil.rmtree(unfinished, ignore_errors=True)
     return out
-
-
-def _summary(folder: Path) -> str:
-    import json
-
-    from harness.reporting.training import training_summary
-    from harness.training.curve import CURVE
-
-    run: dict[str, Any] = json.loads((folder / CURVE).read_text(encoding="utf-8"))
-    return training_summary(run)

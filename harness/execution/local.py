@@ -17,6 +17,7 @@ from typing import Any
 from harness.execution.environment import worker_environment
 from harness.execution.interrupts import held_back
 from harness.execution.standby import Standby
+from harness.execution.telemetry import EVERY_SECONDS, Telemetry
 from harness.execution.work import Outcome, WorkOrder, perform
 from harness.execution.worker import Channel, kill_group, work
 from harness.records.environment import without_home
@@ -51,8 +52,13 @@ class LocalExecutor:
         """Start a worker that stays and takes turns, made slower by a share where one is given."""
         return Standby(self._context, order, slower, deadline_seconds)
 
-    def run(self, order: Any, deadline_seconds: float, progress: Callable[[float, str], None]) -> Result:
-        """Run one task to its end, its deadline, or its death. KeyboardInterrupt kills the worker and passes on."""
+    def run(
+        self, order: Any, deadline_seconds: float, progress: Callable[[float, str], None], telemetry: bool = False
+    ) -> Result:
+        """Run one task to its end, its deadline, or its death. KeyboardInterrupt kills the worker and passes on.
+
+        With ``telemetry`` the worker is looked at once a second, and the outcome's conditions tell what it took.
+        """
         with tempfile.TemporaryDirectory(prefix="harness-") as scratch:
             stderr_file = Path(scratch) / "stderr"
             start = time.monotonic()
@@ -62,7 +68,10 @@ class LocalExecutor:
                 with held_back():
                     process.start()
                 theirs.close()
-                status, reason, outcome = _follow(process, ours, start + deadline_seconds, progress)
+                sampler = Telemetry(process.pid or 0) if telemetry else None
+                status, reason, outcome = _follow(process, ours, start + deadline_seconds, progress, sampler)
+                if outcome is not None and sampler:
+                    outcome = replace(outcome, conditions={**outcome.conditions, "telemetry": sampler.summary()})
             finally:
                 if process.pid is not None:
                     kill_group(process)
@@ -73,17 +82,25 @@ class LocalExecutor:
 
 
 def _follow(
-    process: BaseProcess, connection: Connection, deadline: float, progress: Callable[[float, str], None]
+    process: BaseProcess,
+    connection: Connection,
+    deadline: float,
+    progress: Callable[[float, str], None],
+    sampler: Telemetry | None,
 ) -> tuple[Status, str, Outcome | None]:
     watched: _MemoryWatch | None = None
-    kills = _oom_kills()
+    kills, looked = _oom_kills(), 0.0
     while True:
         left = deadline - time.monotonic()
         if left <= 0:
             return "timeout", "", None
-        ready = wait([connection, process.sentinel], timeout=min(left, WATCH_SECONDS) if watched else left)
+        pause = WATCH_SECONDS if watched else EVERY_SECONDS if sampler else left
+        ready = wait([connection, process.sentinel], timeout=min(left, pause))
         if watched:
             watched.look()
+        if sampler and time.monotonic() - looked > EVERY_SECONDS:
+            sampler.look()
+            looked = time.monotonic()
         if connection in ready:
             try:
                 message = connection.recv()

@@ -136,7 +136,7 @@ class Runner:
             seconds = getattr(self.plan.suite.deadlines, _DEADLINE[task.kind])
             try:
                 self._interrupts.check()
-                result = executor.run(order, seconds, listener.progressed)
+                result = executor.run(order, seconds, listener.progressed, telemetry=task.kind == "candidate")
             except KeyboardInterrupt:
                 self._store(task, Result("interrupted", "Ctrl-C", None, "", 0.0), before)
                 raise

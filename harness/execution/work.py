@@ -34,7 +34,7 @@ from harness.speed.gpu import gpu_state
 from harness.speed.sweep import sweep
 from harness.speed.timing import Timing, time_session
 from harness.speed.workloads import encode_pass, generation_pass
-from harness.training.checkpoints import obtain, training_curve, unigram_counts
+from harness.training.checkpoints import is_cached, obtain, training_curve, unigram_counts
 
 PARENT = ("torch", "fp32")
 """Engine and precision of the variant that stands for the checkpoint itself."""
@@ -81,6 +81,17 @@ class MachineOrder:
 
 
 @dataclass(frozen=True)
+class TrainingOrder:
+    """What a worker needs that makes a candidate's checkpoint and nothing else."""
+
+    candidate: Candidate
+    corpus_name: str
+    corpus_hash: str
+    cache_dir: Path
+    threads: int
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a task found out, what it hands on, and under which conditions it saw itself measure (plain values)."""
 
@@ -89,10 +100,12 @@ class Outcome:
     conditions: dict[str, Any] = field(default_factory=dict)
 
 
-def perform(order: WorkOrder | MachineOrder, channel: Channel) -> Outcome:
+def perform(order: WorkOrder | MachineOrder | TrainingOrder, channel: Channel) -> Outcome:
     """Do the task. Raises HarnessError or UnavailableError with the reason where it cannot be done."""
     if isinstance(order, MachineOrder):
         return measure_machine(order)
+    if isinstance(order, TrainingOrder):
+        return train_candidate(order, channel)
     tasks = {
         "candidate": prepare_candidate,
         "variant": prepare_variant,
@@ -110,6 +123,7 @@ def prepare_candidate(order: WorkOrder, channel: Channel) -> Outcome:
 
     torch.set_num_threads(order.setup.threads)
     store = ArtefactStore(order.cache_dir)
+    cached = is_cached(order.candidate, order.corpus_hash, store)
     checkpoint = obtain(order.candidate, order.corpus_name, order.corpus_hash, store, order.offline, channel.progress)
     channel.progress(1.0, "counting tokens")
     unigram_counts(checkpoint, order.corpus_name, order.corpus_hash, store)
@@ -121,7 +135,18 @@ def prepare_candidate(order: WorkOrder, channel: Channel) -> Outcome:
             facts.append(
                 Fact(metric=metric, value=samples[-1]["loss"], n=len(samples), samples=samples, protocol=about)
             )
-    return Outcome(facts, Prepared(checkpoint, checkpoint.path))
+    return Outcome(facts, Prepared(checkpoint, checkpoint.path), {"cached": cached})
+
+
+def train_candidate(order: TrainingOrder, channel: Channel) -> Outcome:
+    """Make the checkpoint, or find it in the cache."""
+    import torch
+
+    torch.set_num_threads(order.threads)
+    store = ArtefactStore(order.cache_dir)
+    cached = is_cached(order.candidate, order.corpus_hash, store)
+    made = obtain(order.candidate, order.corpus_name, order.corpus_hash, store, False, channel.progress)
+    return Outcome([], Prepared(made, made.path), {"cached": cached})
 
 
 def prepare_variant(order: WorkOrder, channel: Channel) -> Outcome:

@@ -10,6 +10,7 @@ from harness.records.record import Record
 from harness.records.rows import Row
 from harness.records.units import quantity, with_interval
 from harness.reporting.table import Table, escape, without_empty_columns
+from harness.reporting.training import telemetry_words
 from harness.selection.comparison import Comparison, compare
 from harness.selection.equivalence import not_equivalent, parent_of
 from harness.training.curve import conclusions
@@ -115,12 +116,17 @@ def training_table(records: Sequence[Record]) -> Table | None:
 
 def training_conclusions(records: Sequence[Record]) -> list[str]:
     """What the curve of each training run says, in sentences."""
+    took = {
+        record.subject.candidate: telemetry_words(record.conditions)
+        for record in records
+        if record.kind == "candidate" and record.fact is None
+    }
     found = []
     for record in records:
-        fact = record.fact
+        fact, name = record.fact, record.subject.candidate
         if fact is not None and fact.metric == "validation_loss" and "unigram_loss" in fact.protocol:
             words = conclusions({"validation": fact.samples, "unigram_loss": fact.protocol["unigram_loss"]})
-            found.append(f"- `{record.subject.candidate}`: {' '.join(words)}")
+            found.append(" ".join([f"- `{name}`:", *words, took.get(name, "")]).rstrip())
     return found
 
 

@@ -10,13 +10,15 @@ from harness.reporting.table import Table, escape
 from harness.training.curve import conclusions
 
 
-def training_summary(run: Mapping[str, Any]) -> str:
-    """The run as Markdown; ``run`` is what ``training.json`` of a checkpoint holds."""
+def training_summary(run: Mapping[str, Any], conditions: Mapping[str, Any]) -> str:
+    """The run as Markdown; ``run`` is what ``training.json`` of a checkpoint holds, ``conditions`` what was seen of it
+    now."""
     parts = [
         f"{run['parameters']:,} parameters, starting from {run['initialised_from']}; {run['tokens']:,} tokens seen.",
         validation_table(run).markdown(),
         " ".join(conclusions(run)),
     ]
+    parts.append(telemetry_words(conditions))
     names = {"text": "a block of the validation split", "seen": "as the model sees it", "asked": "what it is asked for"}
     parts += [f"- {names[key]}: {escape(text)}" for key, text in run.get("sample", {}).items()]
     return "\n\n".join(part for part in parts if part)
@@ -35,3 +37,17 @@ def validation_table(run: Mapping[str, Any]) -> Table:
         for entry in run["validation"]
     ]
     return Table(("epoch", "tokens", "training loss", "validation loss", "perplexity"), tuple(lines), left=0)
+
+
+def telemetry_words(conditions: Mapping[str, Any]) -> str:
+    """What training took of the machine, in a sentence; nothing where the checkpoint was there before."""
+    telemetry = conditions.get("telemetry", {})
+    if conditions.get("cached") or "cores" not in telemetry:
+        return ""
+    parts = [f"{telemetry['cores']:.2f} cores", f"at most {telemetry['memory_bytes'] / 2**20:,.0f} MiB of memory"]
+    if "joules" in telemetry:
+        parts.append(f"{telemetry['joules']:,.0f} J of all CPU packages")
+    units = {"watts": "W", "celsius": "°C", "utilisation_percent": "%", "memory_bytes": "bytes"}
+    gpu = telemetry.get("gpu", {})
+    parts += [f"GPU {name.split('_')[0]} {value:,.0f} {units.get(name, '')}".rstrip() for name, value in gpu.items()]
+    return f"In {telemetry['seconds']:,.0f} s it took {', '.join(parts)}, by {telemetry['samples']} looks from outside."

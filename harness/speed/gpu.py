@@ -11,7 +11,8 @@ from harness.errors import UnavailableError
 class Gpu:
     """The GPU that ``cuda`` stands for. Raises UnavailableError, with the reason, where NVML cannot be asked."""
 
-    def __init__(self, uuid: str | None = None) -> None:
+    def __init__(self, index: int | None = None) -> None:
+        """With an index: that GPU of the driver's, for a process that does not use it itself."""
         try:
             import pynvml
         except ImportError:
@@ -19,24 +20,47 @@ class Gpu:
         self._nvml: Any = pynvml
         try:
             pynvml.nvmlInit()
-            self._handle = pynvml.nvmlDeviceGetHandleByUUID(uuid or _current_uuid())
+            self._handle = (
+                pynvml.nvmlDeviceGetHandleByUUID(_current_uuid())
+                if index is None
+                else pynvml.nvmlDeviceGetHandleByIndex(index)
+            )
         except pynvml.NVMLError as error:
             raise UnavailableError(f"NVML: {error}") from None
 
     def state(self) -> dict[str, float]:
         """Clocks in MHz, power in watts and temperature in degrees Celsius, as far as the GPU tells them."""
         nvml, handle = self._nvml, self._handle
-        asked: dict[str, Callable[[], float]] = {
-            "sm_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
-            "memory_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM),
-            "watts": lambda: nvml.nvmlDeviceGetPowerUsage(handle) / 1000,
-            "celsius": lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
-        }
+        return self._told(
+            {
+                "sm_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
+                "memory_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM),
+                "watts": lambda: nvml.nvmlDeviceGetPowerUsage(handle) / 1000,
+                "celsius": lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
+            }
+        )
+
+    def use(self) -> dict[str, float]:
+        """Utilisation in per cent, memory in bytes, and memory errors that were not corrected since the driver was
+        loaded, as far as the GPU tells them."""
+        nvml, handle = self._nvml, self._handle
+        return self._told(
+            {
+                "utilisation_percent": lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu,
+                "memory_bytes": lambda: nvml.nvmlDeviceGetMemoryInfo(handle).used,
+                "uncorrected_errors": lambda: nvml.nvmlDeviceGetTotalEccErrors(
+                    handle, nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC
+                ),
+            }
+        )
+
+    def _told(self, asked: dict[str, Callable[[], float]]) -> dict[str, float]:
+        """Answers to what the GPU can be asked."""
         found = {}
         for name, ask in asked.items():
             try:
                 found[name] = ask()
-            except nvml.NVMLError:
+            except self._nvml.NVMLError:
                 continue
         return found
 

@@ -63,6 +63,11 @@ def obtain(
     return open_checkpoint(made.path, candidate.family)
 
 
+def is_cached(candidate: Candidate, corpus_hash: str, store: ArtefactStore) -> bool:
+    """Whether the checkpoint of a candidate that is made here has been made."""
+    return store.place("checkpoints", candidate.name, candidate.description(corpus_hash)).exists()
+
+
 def training_curve(checkpoint: Checkpoint) -> dict[str, Any] | None:
     """What the training run of a checkpoint left behind; None for one that was not trained here."""
     file = checkpoint.path / CURVE

@@ -86,6 +86,7 @@ def test_memory_over_the_baseline_is_seen_from_outside(executor: LocalExecutor):
 def test_a_ctrl_c_while_a_worker_starts_kills_it_and_passes_on(executor: LocalExecutor, monkeypatch, capfd):
     process = executor._context.Process
     start, started = process.start, []
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 
     def interrupted(self) -> None:
         start(self)
@@ -93,8 +94,11 @@ def test_a_ctrl_c_while_a_worker_starts_kills_it_and_passes_on(executor: LocalEx
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(process, "start", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        _run(executor, "hang")
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            _run(executor, "hang")
+    finally:
+        signal.signal(signal.SIGINT, usual)
     (worker,) = started
     assert worker.exitcode is not None
     assert "Traceback" not in capfd.readouterr().err

@@ -33,6 +33,11 @@ def nvml(monkeypatch) -> types.ModuleType:
     module.nvmlDeviceGetPowerUsage = lambda handle: 70_000
     module.nvmlDeviceGetTemperature = lambda handle, sensor: 50
     module.nvmlDeviceGetTotalEnergyConsumption = lambda handle: 4200
+    module.nvmlDeviceGetHandleByIndex = lambda index: f"GPU-{index}"
+    module.nvmlDeviceGetUtilizationRates = lambda handle: types.SimpleNamespace(gpu=97)
+    module.nvmlDeviceGetMemoryInfo = lambda handle: types.SimpleNamespace(used=2**30)
+    module.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, module.NVML_VOLATILE_ECC = 1, 0
+    module.nvmlDeviceGetTotalEccErrors = refuse
     mine = types.SimpleNamespace(pid=7, usedGpuMemory=900)
     module.nvmlDeviceGetComputeRunningProcesses = lambda handle: [mine]
     monkeypatch.setitem(sys.modules, "pynvml", module)
@@ -42,6 +47,10 @@ def nvml(monkeypatch) -> types.ModuleType:
 
 def test_the_state_holds_what_the_gpu_tells(nvml):
     assert gpu_state("cuda") == {"sm_mhz": 1500, "watts": 70.0, "celsius": 50}
+
+
+def test_the_use_of_a_gpu_that_this_process_does_not_use_holds_what_it_tells(nvml):
+    assert Gpu(0).use() == {"utilisation_percent": 97, "memory_bytes": 2**30}
 
 
 def test_a_cpu_has_no_state_of_a_gpu(nvml):
