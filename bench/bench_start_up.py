@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.execution.local import LocalExecutor
-from harness.execution.work import Outcome
+from harness.execution.orders import Outcome
 from harness.execution.worker import Channel
 
 pytestmark = pytest.mark.benchmark(group="start-up")

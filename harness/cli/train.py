@@ -17,7 +17,7 @@ from harness.errors import HarnessError
 if TYPE_CHECKING:
     from harness.candidates.catalogue import Candidate
     from harness.corpora.corpus import Corpus
-    from harness.execution.work import TrainingOrder
+    from harness.execution.orders import TrainingOrder
 
 FOREVER = 365 * 86_400.0
 
@@ -43,7 +43,7 @@ def train(
     from harness.candidates.push import check_push, push
     from harness.corpora.catalogue import load_corpus
     from harness.execution.environment import worker_environment
-    from harness.execution.work import TrainingOrder
+    from harness.execution.orders import TrainingOrder
     from harness.records.environment import available_cores
     from harness.reporting.training import training_summary
     from harness.suites.loader import load_suite, trained_as_asked

@@ -16,9 +16,10 @@ from typing import Any
 
 from harness.execution.environment import worker_environment
 from harness.execution.interrupts import held_back
+from harness.execution.orders import Outcome, WorkOrder
 from harness.execution.standby import Standby
 from harness.execution.telemetry import EVERY_SECONDS, Telemetry
-from harness.execution.work import Outcome, WorkOrder, perform
+from harness.execution.work import perform
 from harness.execution.worker import Channel, kill_group, work
 from harness.records.environment import without_home
 from harness.records.record import Fact, Status

@@ -14,8 +14,8 @@ from harness.engines.base import Setup
 from harness.errors import HarnessError
 from harness.execution.interrupts import Interrupts
 from harness.execution.local import LocalExecutor, Result
+from harness.execution.orders import MachineOrder, Prepared, WorkOrder
 from harness.execution.plan import Plan, Task
-from harness.execution.work import MachineOrder, Prepared, WorkOrder
 from harness.items.blimp import BlimpPairs
 from harness.items.questionnaire import Questionnaire, Quotas, draw_up
 from harness.quality.family import Scoring

@@ -17,7 +17,8 @@ from harness.engines.base import Engine, Session
 from harness.engines.catalogue import engine_kind
 from harness.errors import HarnessError
 from harness.execution.interrupts import held_back
-from harness.execution.work import WorkOrder, prepared_of, real_tokens
+from harness.execution.orders import WorkOrder
+from harness.execution.work import prepared_of, real_tokens
 from harness.execution.worker import kill_group, lead_own_group, one_line
 from harness.records.environment import without_home
 from harness.speed.extra_work import SlowedSession

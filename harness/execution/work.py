@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from harness.candidates.artefacts import ArtefactStore
-from harness.candidates.catalogue import Candidate
 from harness.candidates.checkpoint import Checkpoint, count_parameters, load_tokenizer
 from harness.candidates.operations import prefill_operations
-from harness.corpora.corpus import Document
-from harness.engines.base import Ids, Session, Setup, Weights
+from harness.engines.base import Ids, Session, Weights
 from harness.engines.catalogue import engine_kind
 from harness.engines.generation import generate
 from harness.errors import HarnessError, UnavailableError
+from harness.execution.orders import MachineOrder, Outcome, Prepared, TrainingOrder, WorkOrder
 from harness.execution.worker import Channel
-from harness.items.questionnaire import Questionnaire
-from harness.quality.family import Scoring
 from harness.quality.measures import family_of, measure_text
 from harness.quality.questions import answers
 from harness.records.record import Fact
@@ -32,7 +27,7 @@ from harness.speed.disturbance import reasons
 from harness.speed.energy import energy_facts, open_meter
 from harness.speed.gpu import gpu_state
 from harness.speed.sweep import sweep
-from harness.speed.timing import Timing, time_session
+from harness.speed.timing import time_session
 from harness.speed.workloads import encode_pass, generation_pass
 from harness.training.checkpoints import is_cached, obtain, training_curve, unigram_counts
 
@@ -40,64 +35,6 @@ PARENT = ("torch", "fp32")
 """Engine and precision of the variant that stands for the checkpoint itself."""
 SETTLE_SECONDS = 0.05
 """Engines' threads spin for some milliseconds after their last call."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What a prepare task hands to the tasks that need it."""
-
-    checkpoint: Checkpoint
-    folder: Path
-
-
-@dataclass(frozen=True)
-class WorkOrder:
-    """Everything that a worker needs: plain data, sent to another process."""
-
-    kind: str
-    candidate: Candidate
-    engine: str
-    setup: Setup
-    cache_dir: Path
-    offline: bool
-    corpus_name: str
-    corpus_hash: str
-    documents: tuple[Document, ...]
-    questions: Questionnaire
-    prompt_text: str
-    sample_prompt: str
-    sample_tokens: int
-    scoring: Scoring
-    timing: Timing
-    prepared: Prepared | None = None
-
-
-@dataclass(frozen=True)
-class MachineOrder:
-    """What a worker needs that measures the machine itself."""
-
-    device: str
-    threads: int
-
-
-@dataclass(frozen=True)
-class TrainingOrder:
-    """What a worker needs that makes a candidate's checkpoint and nothing else."""
-
-    candidate: Candidate
-    corpus_name: str
-    corpus_hash: str
-    cache_dir: Path
-    threads: int
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a task found out, what it hands on, and under which conditions it saw itself measure (plain values)."""
-
-    facts: list[Fact]
-    prepared: Prepared | None = None
-    conditions: dict[str, Any] = field(default_factory=dict)
 
 
 def perform(order: WorkOrder | MachineOrder | TrainingOrder, channel: Channel) -> Outcome:

@@ -120,4 +120,6 @@ def _overfitting(validation: list[dict[str, float]]) -> list[str]:
             f"It overfits: the validation loss was lowest after {best['tokens']:,.0f} tokens and rose by {rose:.2f} "
             f"since, while the training loss fell by {fell:.2f}."
         ]
-    return ["It does not overfit: the validation loss is at its lowest, or the training loss rises with it."]
+    if rose <= 0.01:
+        return ["It does not overfit: the validation loss is lowest at the end."]
+    return [f"The validation loss rose by {rose:.2f} since its lowest, but so did the training loss: no overfitting."]

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.engines.base import Setup
 from harness.engines.catalogue import engine_kind
-from harness.execution.work import Outcome
+from harness.execution.orders import Outcome
 from harness.execution.worker import Channel
 from harness.records.record import Fact
 

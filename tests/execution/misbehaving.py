@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from harness.errors import HarnessError, UnavailableError
-from harness.execution.work import Outcome
+from harness.execution.orders import Outcome
 from harness.execution.worker import Channel
 from harness.records.record import Fact
 

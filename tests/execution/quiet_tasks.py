@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from harness.execution.work import Outcome
+from harness.execution.orders import Outcome
 from harness.execution.worker import Channel
 
 

@@ -19,8 +19,8 @@ from harness.corpora.corpus import Corpus
 from harness.engines.base import Setup
 from harness.errors import HarnessError
 from harness.execution.local import LocalExecutor
+from harness.execution.orders import Prepared, WorkOrder
 from harness.execution.standby import Standby
-from harness.execution.work import Prepared, WorkOrder
 from harness.items.questionnaire import Questionnaire
 from harness.quality.family import Scoring
 from harness.speed.timing import Timing

@@ -10,7 +10,8 @@ import pytest
 from harness.candidates.catalogue import resolve
 from harness.engines.base import Setup
 from harness.errors import UnavailableError
-from harness.execution.work import Outcome, Prepared, WorkOrder, perform
+from harness.execution.orders import Outcome, Prepared, WorkOrder
+from harness.execution.work import perform
 from harness.execution.worker import Channel
 from harness.items.questionnaire import Questionnaire
 from harness.quality.family import Scoring
