@@ -7,11 +7,12 @@ import pytest
 from harness.candidates.checkpoint import open_checkpoint
 
 SUITE = ("--suite", "tiny.toml")
+STEPS = ("--set", "training.max_steps=20")  # a training of this module's own, in no cache before it
 
 
 @pytest.fixture(scope="module")
 def trained(harness):
-    return harness("train", "tiny-gpt2", *SUITE)
+    return harness("train", "tiny-gpt2", *SUITE, *STEPS)
 
 
 def test_it_shows_the_curve_and_where_the_checkpoint_is(trained):
@@ -22,8 +23,8 @@ def test_it_shows_the_curve_and_where_the_checkpoint_is(trained):
     assert trained.stderr.splitlines()[-1].startswith("checkpoint: ")
 
 
-def test_what_is_trained_is_taken_from_the_cache_by_a_run(trained, harness):
-    again = harness("train", "tiny-gpt2", *SUITE)
+def test_what_is_trained_is_taken_from_the_cache_the_next_time(trained, harness):
+    again = harness("train", "tiny-gpt2", *SUITE, *STEPS)
     assert "looks from outside" in trained.stdout
     without = "".join(part for part in trained.stdout.split("\n\n") if "looks from outside" not in part)
     assert "".join(again.stdout.split("\n\n")) == without
@@ -32,11 +33,11 @@ def test_what_is_trained_is_taken_from_the_cache_by_a_run(trained, harness):
 
 def test_a_copy_goes_to_a_new_folder_whole(trained, harness, tmp_path):
     folder = tmp_path / "mine"
-    done = harness("train", "tiny-gpt2", *SUITE, "--out", str(folder))
+    done = harness("train", "tiny-gpt2", *SUITE, *STEPS, "--out", str(folder))
     assert done.returncode == 0, done.stderr
     open_checkpoint(folder, "causal")
     assert {"README.md", "training_arguments.json", "training.json"} <= {each.name for each in folder.iterdir()}
-    refused = harness("train", "tiny-gpt2", *SUITE, "--out", str(folder))
+    refused = harness("train", "tiny-gpt2", *SUITE, *STEPS, "--out", str(folder))
     assert refused.returncode == 2
     assert "expected a new or empty folder" in refused.stderr
 
