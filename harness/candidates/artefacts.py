@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from harness.errors import HarnessError
 from harness.records.hashing import digest, file_digest, short
 
 MANIFEST = "artefact.json"
+ABANDONED_DAYS = 30
+"""After which what an interrupted build kept is removed: its description may never be asked for again."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,14 @@ class ArtefactStore:
     def workplace(self, kind: str, label: str, description: Any) -> Path:
         """A folder, outside of the artefact, in which what makes it can keep its state; it is made where it is absent.
 
-        Raises HarnessError when it cannot be.
+        Those not written to for ``ABANDONED_DAYS`` are removed. Raises HarnessError when it cannot be made.
         """
         folder = self.folder / "unfinished" / self.place(kind, label, description).name
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            for other in folder.parent.iterdir():
+                if other != folder and time.time() - other.stat().st_mtime > ABANDONED_DAYS * 86_400:
+                    shutil.rmtree(other, ignore_errors=True)
         except OSError as error:
             raise _disk_error(error, self.folder) from error
         return folder

@@ -30,6 +30,10 @@ def train(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="a new folder for the checkpoint")] = None,
     push_to: Annotated[str | None, typer.Option("--push-to", metavar="REPO", help="upload it to the hub")] = None,
     private: Annotated[bool, typer.Option("--private", help="make the repository of --push-to a private one")] = False,
+    report_to: Annotated[
+        str | None, typer.Option("--report-to", metavar="TRACKER", help="send the curve to tensorboard, wandb, …")
+    ] = None,
+    logging_dir: Annotated[Path, typer.Option("--logging-dir", help="where a tracker keeps its files")] = Path("logs"),
     threads: Threads = None,
     cache_dir: CacheDir = None,
 ) -> None:
@@ -45,6 +49,7 @@ def train(
     from harness.execution.environment import worker_environment
     from harness.execution.orders import TrainingOrder
     from harness.records.environment import available_cores
+    from harness.reporting.trackers import check_tracker, send_curve
     from harness.reporting.training import training_summary
     from harness.suites.loader import load_suite, trained_as_asked
     from harness.training.curve import CURVE
@@ -62,6 +67,8 @@ def train(
         raise HarnessError("several processes train into a folder of their own: give --out")
     if push_to:
         check_push(push_to)
+    if report_to:
+        check_tracker(report_to)
     text = load_corpus(loaded.corpus)
     cores = threads or max(1, available_cores() // processes)
     os.environ.update(worker_environment(cores, offline=False))  # read by the libraries when they are imported
@@ -79,6 +86,8 @@ def train(
     run = json.loads((folder / CURVE).read_text(encoding="utf-8"))
     typer.echo(training_summary(run, conditions))
     print(f"checkpoint: {folder}", file=sys.stderr)
+    if report_to:
+        send_curve(run, name, candidate.spec.training.model_dump(), report_to, logging_dir.expanduser())
     if push_to:
         print(f"uploaded: {push(folder, push_to, private)}", file=sys.stderr)
 

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from harness.candidates.spec import TrainingSpec
 from harness.errors import HarnessError
-from harness.training.losses import LossModel, labelled
+from harness.training.head import labelled
+from harness.training.losses import LossModel
 from harness.training.objectives import BlockExamples
 from harness.training.optimizers import make_optimizers, make_schedule
 

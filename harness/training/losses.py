@@ -9,12 +9,10 @@ from torch import Tensor, nn
 
 from harness.corpora.corruption import IGNORED
 from harness.training.distillation import DistillationLoss
+from harness.training.head import before_the_head, labelled, rows_at_once, shifts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-CHUNK_ELEMENTS = 1 << 24
-"""Logits that exist at once, 64 MiB in fp32: fewer would add to the gradient of a large head too often."""
 
 
 class LossModel(nn.Module):
@@ -40,23 +38,13 @@ class LossModel(nn.Module):
         labels = inputs["labels"]
         if self.training and (distillation := self._distillation[0]) is not None:
             return distillation(self.model, inputs) * labelled(self.model, labels)
-        hidden = _before_the_head(self.model, {name: each for name, each in inputs.items() if name != "labels"})
+        hidden, _ = before_the_head(self.model, {name: each for name, each in inputs.items() if name != "labels"})
         if shifts(self.model):
             hidden, labels = hidden[:, :-1], labels[:, 1:]
         scored = labels != IGNORED
         head = self.model.get_output_embeddings()
         z_loss = self.z_loss if self.training else 0.0
         return linear_cross_entropy(hidden[scored], head.weight, head.bias, labels[scored], z_loss)
-
-
-def shifts(model: PreTrainedModel) -> bool:
-    """Whether a position predicts the next one, so that the first of a block is never predicted."""
-    return not model.config.is_encoder_decoder and model.config.model_type not in ("bert", "distilbert")
-
-
-def labelled(model: PreTrainedModel, labels: Tensor) -> Tensor:
-    """How many positions of a batch are predicted, a scalar."""
-    return ((labels[:, 1:] if shifts(model) else labels) != IGNORED).sum()
 
 
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, z_loss: float) -> Tensor:
@@ -72,7 +60,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, z_loss: float) -> Tensor:
         wanted = any(ctx.needs_input_grad[:3])
-        rows = max(1, CHUNK_ELEMENTS // len(weight))
+        rows = rows_at_once(weight)
         loss = hidden.new_zeros((), dtype=torch.float32)
         slopes_hidden = torch.empty_like(hidden) if wanted else None
         slopes_weight = torch.zeros_like(weight) if wanted else None
@@ -105,23 +93,3 @@ class _LinearCrossEntropy(torch.autograd.Function):
         (factor,) = outer
         slopes, ctx.slopes = ctx.slopes, None  # held once only, they become the gradients without a copy
         return (*(None if each is None else each.mul_(factor) for each in slopes), None, None)
-
-
-def _before_the_head(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
-    """What the head would be applied to, [batch, length, width]; the head itself is given nothing to do."""
-    caught: list[Tensor] = []
-
-    def catch(_: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        caught.append(given[0])
-        return (given[0][:, :0],)
-
-    # a causal model that is given no mask builds one, in case that several texts were packed into a block
-    plain: dict[str, Any] = {"attention_mask": torch.ones_like(inputs["input_ids"])}
-    if model.can_generate():
-        plain["use_cache"] = False
-    hook = model.get_output_embeddings().register_forward_pre_hook(catch)
-    try:
-        model(**inputs, **plain)
-    finally:
-        hook.remove()
-    return caught[0]

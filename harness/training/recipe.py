@@ -22,8 +22,9 @@ from harness.errors import HarnessError
 from harness.training.card import write_card
 from harness.training.curve import CURVE, CurveWatch, Progress, TrainingRun
 from harness.training.distillation import DistillationLoss
+from harness.training.head import labelled
 from harness.training.loop import Loop, Watch
-from harness.training.losses import LossModel, labelled
+from harness.training.losses import LossModel
 from harness.training.models import build_model, published_model, start_at_unigram, start_from_teacher
 from harness.training.objectives import BlockExamples, Objective
 from harness.training.pruning import prune

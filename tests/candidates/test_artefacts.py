@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -77,3 +79,15 @@ def test_a_cache_that_is_a_file_is_one_clear_line(tmp_path: Path):
     (tmp_path / "cache").write_text("")
     with pytest.raises(HarnessError, match="--cache-dir"):
         ArtefactStore(tmp_path / "cache").get("kind", "name", {}, _builder([]))
+
+
+def test_what_nobody_went_on_with_is_removed_after_a_month(tmp_path: Path):
+    store = ArtefactStore(tmp_path)
+    old, recent = (store.workplace("kind", name, {}) for name in ("old", "recent"))
+    (old / "state").write_text("kept")
+    for folder, days in ((old, 31), (recent, 29)):
+        then = time.time() - days * 86_400
+        os.utime(folder, (then, then))
+    fresh = store.workplace("kind", "fresh", {})
+    assert sorted(each.name for each in fresh.parent.iterdir()) == sorted([fresh.name, recent.name])
+    assert store.workplace("kind", "recent", {}) == recent

@@ -69,7 +69,8 @@ def test_every_protocol_is_documented_and_may_be_asked_for(load, protocol):
 
 
 def test_the_main_suites_are_shipped():
-    assert {"cpu", "pretrained", "shapes", "gpu", "smoke", "students", "wikitext2"} == set(shipped_suites())
+    main = {"cpu", "pretrained", "shapes", "gpu", "smoke", "students", "recipes", "wikitext2", "wikitext2-compact"}
+    assert main == set(shipped_suites())
 
 
 @pytest.mark.parametrize("name", shipped_suites())

@@ -4,11 +4,13 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as functional
 
 from harness.candidates.checkpoint import Checkpoint, load_model, load_tokenizer
 from harness.candidates.spec import CandidateSpec, DistillationSpec
 from harness.errors import HarnessError
-from harness.training.distillation import DistillationLoss, cosine_loss, soft_target_loss
+from harness.training import distillation
+from harness.training.distillation import DistillationLoss, cosine_loss, head_distillation
 from harness.training.models import build_model, start_from_teacher
 
 
@@ -16,7 +18,33 @@ def test_soft_targets_are_temperature_squared_times_the_divergence():
     student, teacher = torch.tensor([[0.0, 1.0, 2.0]]), torch.tensor([[2.0, 0.0, 1.0]])
     p, q = torch.softmax(teacher / 2, -1)[0], torch.softmax(student / 2, -1)[0]
     expected = 4 * sum(float(a) * math.log(float(a) / float(b)) for a, b in zip(p, q, strict=True))
-    assert soft_target_loss(student, teacher, 2.0).item() == pytest.approx(expected, rel=1e-5)
+    one = torch.eye(3)
+    found = head_distillation(student, one, None, teacher, one, None, torch.tensor([-100]), 2.0, soft=1, hard=1)
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("rows", [7, 3], ids=["at once", "in chunks"])
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_loss_and_gradient_are_those_of_whole_logits(monkeypatch, with_bias: bool, rows: int):
+    monkeypatch.setattr(distillation, "rows_at_once", lambda weight: rows)
+    torch.manual_seed(0)
+    hidden, taught = torch.randn(7, 5, requires_grad=True), torch.randn(7, 6)
+    weight, above = torch.randn(11, 5, requires_grad=True), torch.randn(11, 6)
+    bias = torch.randn(11, requires_grad=True) if with_bias else None
+    leaves = [hidden, weight, *([bias] if bias is not None else [])]
+    labels = torch.tensor([3, -100, 10, 0, -100, 5, 5])
+
+    logits, wanted = functional.linear(hidden, weight, bias), functional.linear(taught, above)
+    soft = functional.kl_div(
+        (logits / 3).log_softmax(-1), (wanted / 3).log_softmax(-1), reduction="sum", log_target=True
+    )
+    expected = 0.7 * 9 * soft + 0.2 * functional.cross_entropy(logits, labels, reduction="sum")
+    found = head_distillation(hidden, weight, bias, taught, above, None, labels, 3.0, soft=0.7, hard=0.2)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+    for own, reference in zip(
+        torch.autograd.grad(2 * found, leaves), torch.autograd.grad(2 * expected, leaves), strict=True
+    ):
+        torch.testing.assert_close(own, reference, rtol=1e-4, atol=1e-5)
 
 
 def test_equal_models_leave_only_the_hard_loss(tiny_checkpoints: dict[str, Checkpoint]):

@@ -10,7 +10,8 @@ import torch
 
 from harness.candidates.checkpoint import Checkpoint, load_model, load_tokenizer
 from harness.training import losses
-from harness.training.losses import LossModel, labelled, linear_cross_entropy
+from harness.training.head import labelled, rows_at_once
+from harness.training.losses import LossModel, linear_cross_entropy
 from harness.training.objectives import Objective
 from harness.training.recipe import frozen_batches
 
@@ -31,11 +32,11 @@ def plain(hidden, weight, bias, labels, z_loss):
     return loss + z_loss * (torch.logsumexp(logits, -1) ** 2).sum()
 
 
-@pytest.mark.parametrize("elements", [1, 3 * ENTRIES, 10**6], ids=["a row", "three rows", "all rows"])
+@pytest.mark.parametrize("rows", [1, 3, 10**6], ids=["a row", "three rows", "all rows"])
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
 @pytest.mark.parametrize("z_loss", [0.0, 0.1])
-def test_loss_and_gradients_are_those_of_the_whole_logits(monkeypatch, elements, bias, z_loss):
-    monkeypatch.setattr(losses, "CHUNK_ELEMENTS", elements)
+def test_loss_and_gradients_are_those_of_the_whole_logits(monkeypatch, rows, bias, z_loss):
+    monkeypatch.setattr(losses, "rows_at_once", lambda weight: rows)
     found, expected = [], []
     for function, kept in ((linear_cross_entropy, found), (plain, expected)):
         hidden, weight, offset, labels = case(bias)
@@ -44,6 +45,15 @@ def test_loss_and_gradients_are_those_of_the_whole_logits(monkeypatch, elements,
         kept += [loss.detach(), hidden.grad, weight.grad, *([offset.grad] if bias else [])]
     for mine, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("entries", "width", "rows"),
+    [(4096, 96, 1024), (25_000, 768, 671), (50_257, 768, 333), (10**8, 1, 1)],
+    ids=["16 MiB at least", "64 MiB at most", "64 MiB for GPT-2", "never no row"],
+)
+def test_a_chunk_has_about_as_many_logits_as_the_head_has_weights(entries: int, width: int, rows: int):
+    assert rows_at_once(torch.empty(entries, width, device="meta")) == rows
 
 
 def test_no_rows_cost_nothing():
