@@ -156,7 +156,7 @@ def _examples(order: Order) -> tuple[Any, Any]:
 
 def _entries(spec: CandidateSpec) -> int:
     """Entries of the embeddings: as published, or those of the tokenizer that the candidate would have."""
-    return int(spec.shape.get("vocab_size", spec.vocabulary))
+    return int(spec.shape.get("vocab_size", spec.entries))
 
 
 def _interval(value: float, low: float | None, high: float | None) -> str:

@@ -56,7 +56,7 @@ def shipped_candidates() -> dict[str, CandidateSpec]:
 def resolve(name: str, own: Mapping[str, CandidateSpec]) -> Candidate:
     """The candidate of that name, from a suite's own table or the catalogue, with its chain of teachers.
 
-    Raises HarnessError for an unknown name, a teacher of another family, or a circle of teachers.
+    Raises HarnessError for an unknown name, a teacher of another family or vocabulary, or a circle of teachers.
     """
     return _resolve(name, {**shipped_candidates(), **own}, ())
 
@@ -78,6 +78,14 @@ def _resolve(name: str, known: Mapping[str, CandidateSpec], pupils: tuple[str, .
     if teacher and teacher.spec.training is None:
         origin = teacher.spec.origin
         raise HarnessError(f"candidate '{name}': its teacher '{teacher.name}' is {origin}; it must be trained here")
+    root = teacher
+    while root and root.teacher:
+        root = root.teacher
+    if root and spec.vocabulary not in (None, root.spec.entries):
+        raise HarnessError(
+            f"candidate '{name}' has a vocabulary of {spec.vocabulary}, its teacher's is {root.spec.entries}; a "
+            "student takes its teacher's tokenizer, so leave 'vocabulary' out"
+        )
     return Candidate(name, spec, teacher)
 
 

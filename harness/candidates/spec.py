@@ -115,6 +115,10 @@ class WheelSpec(Description):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
+DEFAULT_ENTRIES = 4096
+"""Of a tokenizer where 'vocabulary' is not given."""
+
+
 class CandidateSpec(Description):
     """One candidate. ``origin`` decides which of the other keys are needed."""
 
@@ -128,7 +132,9 @@ class CandidateSpec(Description):
     # trained, distilled, pruned and random
     architecture: Architecture | None = None
     shape: dict[str, int] = Field(default_factory=dict, description="keys of the architecture's configuration")
-    vocabulary: int = Field(default=4096, ge=300, le=60000, description="entries of the tokenizer trained with it")
+    vocabulary: int | None = Field(
+        default=None, ge=300, le=60000, description="entries of the tokenizer trained with it"
+    )
     training: TrainingSpec | None = None
     teacher: str | None = Field(default=None, description="the candidate that this one is distilled or pruned from")
     distillation: DistillationSpec = DistillationSpec()
@@ -167,6 +173,11 @@ class CandidateSpec(Description):
         if self.seed is not None and self.origin != "random":
             raise ValueError("'seed' goes with origin 'random'; that of a trained candidate stands in 'training'")
         return self
+
+    @property
+    def entries(self) -> int:
+        """Entries of the tokenizer that is trained with it, special ones included."""
+        return self.vocabulary or DEFAULT_ENTRIES
 
     def as_description(self) -> dict[str, Any]:
         """Everything that decides the weights, for hashing: without the title, and without keys that are not there."""

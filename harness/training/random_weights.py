@@ -22,7 +22,7 @@ def draw(spec: CandidateSpec, corpus: Corpus, folder: Path, progress: Progress) 
     if spec.architecture is None:
         raise HarnessError("a candidate with random weights needs an architecture")
     progress(0.0, "training the tokenizer")
-    tokenizer = train_tokenizer(spec.architecture, [d.text for d in corpus.splits["train"]], spec.vocabulary)
+    tokenizer = train_tokenizer(spec.architecture, [d.text for d in corpus.splits["train"]], spec.entries)
     progress(0.5, "drawing weights")
     torch.manual_seed(spec.seed or 0)
     model = published_model(spec, tokenizer)

@@ -58,7 +58,7 @@ def train(
     torch.manual_seed(recipe.seed)
     if tokenizer is None:
         progress(0.0, "training the tokenizer")
-        tokenizer = train_tokenizer(spec.architecture, [d.text for d in corpus.splits["train"]], spec.vocabulary)
+        tokenizer = train_tokenizer(spec.architecture, [d.text for d in corpus.splits["train"]], spec.entries)
     progress(0.0, "tokenising")
     objective = Objective(spec.family, tokenizer, recipe.block_size, recipe.mask_share)
     ids = {split: tokenize(tokenizer, corpus.splits[split]).ids for split in ("train", "validation")}

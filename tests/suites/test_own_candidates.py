@@ -98,6 +98,12 @@ def test_a_teacher_of_another_family_is_refused(refusal):
     assert problem == "candidate 'a' is causal, its teacher 'bert-mini' is masked"
 
 
+def test_a_teacher_of_another_vocabulary_is_refused(refusal, load):
+    problem = refusal(whole=suite("a", a=f"{DISTILLED}teacher = 'gpt2-mini'\nvocabulary = 500"))
+    assert problem.startswith("candidate 'a' has a vocabulary of 500, its teacher's is 6144; ")
+    load(whole=suite("a", a=f"{DISTILLED}teacher = 'gpt2-mini'\nvocabulary = 6144"))
+
+
 def test_a_published_teacher_is_refused(refusal):
     problem = refusal(whole=suite("a", a=f"{DISTILLED}teacher = 'b'", b=PUBLISHED))
     assert problem == "candidate 'a': its teacher 'b' is published; it must be trained here"
