@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -25,6 +26,15 @@ _SENTENCES = [
     "The market is open on every day of the week except in the winter.",
     "Naïve visitors pay five euros (5 €) for a cup of coffee at the café.",
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _environment_as_it_was() -> Iterator[None]:
+    """An executor sets variables that libraries read, HF_HUB_OFFLINE among them; other modules' tests start without."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -220,7 +221,8 @@ def test_pytest_compares_its_own_benchmarks_with_a_run(run, tmp_path):
     (tmp_path / "test_own.py").write_text(OWN_BENCHMARK, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", "-c", "/dev/null"]
     command += [f"--benchmark-storage=file://{storage}", "--benchmark-compare=0001", "test_own.py"]
-    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    finished = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "Comparing against benchmarks from" in finished.stdout + finished.stderr
     assert "0001_run" in finished.stdout
