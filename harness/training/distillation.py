@@ -10,7 +10,7 @@ from torch import Tensor
 
 from harness.candidates.spec import DistillationSpec
 from harness.corpora.corruption import IGNORED
-from harness.training.head import before_the_head, labelled, rows_at_once, shifts
+from harness.training.head import before_the_head, labelled, rows_at_once, shifts, take_slopes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -106,9 +106,7 @@ class _HeadDistillation(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
-        (factor,) = outer
-        slopes, ctx.slopes = ctx.slopes, None  # held once only, they become the gradients without a copy
-        return (*(None if each is None else each.mul_(factor) for each in slopes), *[None] * 5)
+        return (*take_slopes(ctx, *outer), *[None] * 5)
 
 
 def _softmax(logits: Tensor) -> tuple[Tensor, Tensor]:

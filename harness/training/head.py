@@ -32,6 +32,12 @@ def rows_at_once(weight: Tensor) -> int:
     return max(1, min(max(weight.numel(), LEAST_LOGITS), MOST_LOGITS) // len(weight))
 
 
+def take_slopes(ctx: Any, factor: Tensor) -> tuple[Tensor | None, ...]:
+    """The gradients that a function computed with its loss and kept as ``ctx.slopes``, times that of the loss."""
+    slopes, ctx.slopes = ctx.slopes, None  # held once only, they become the gradients without a copy
+    return tuple(None if each is None else each.mul_(factor) for each in slopes)
+
+
 def before_the_head(model: PreTrainedModel, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """What the head would be applied to, and the last hidden states (of an encoder and a decoder, the decoder's), both
     [batch, length, width]. The head itself is given nothing to do."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from harness.corpora.corruption import IGNORED
 from harness.training.distillation import DistillationLoss
-from harness.training.head import before_the_head, labelled, rows_at_once, shifts
+from harness.training.head import before_the_head, labelled, rows_at_once, shifts, take_slopes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -90,6 +90,4 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
-        (factor,) = outer
-        slopes, ctx.slopes = ctx.slopes, None  # held once only, they become the gradients without a copy
-        return (*(None if each is None else each.mul_(factor) for each in slopes), None, None)
+        return (*take_slopes(ctx, *outer), None, None)
