@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,11 +62,12 @@ class ArtefactStore:
         folder = self.folder / "unfinished" / self.place(kind, label, description).name
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for other in folder.parent.iterdir():
-                if other != folder and time.time() - other.stat().st_mtime > ABANDONED_DAYS * 86_400:
-                    shutil.rmtree(other, ignore_errors=True)
         except OSError as error:
             raise _disk_error(error, self.folder) from error
+        for other in folder.parent.iterdir():
+            with suppress(OSError):  # another run may be done with its own and remove it right now
+                if other != folder and time.time() - other.stat().st_mtime > ABANDONED_DAYS * 86_400:
+                    shutil.rmtree(other, ignore_errors=True)
         return folder
 
     def get(self, kind: str, label: str, description: Any, build: Callable[[Path], None]) -> Artefact:

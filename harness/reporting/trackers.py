@@ -35,7 +35,8 @@ def send_curve(run: Mapping[str, Any], name: str, settings: Mapping[str, Any], t
         accelerator.init_trackers(name, config=scalars)
         for step, values in _by_step(run):
             accelerator.log(values, step=step)
-        accelerator.end_training()
+        for each in accelerator.trackers:
+            each.finish()
     except Exception as error:  # each tracker has errors of its own
         raise HarnessError(f"--report-to {tracker}: {' '.join(str(error).split())}") from error
 

@@ -47,7 +47,20 @@ def telemetry_words(conditions: Mapping[str, Any]) -> str:
     parts = [f"{telemetry['cores']:.2f} cores", f"at most {telemetry['memory_bytes'] / 2**20:,.0f} MiB of memory"]
     if "joules" in telemetry:
         parts.append(f"{telemetry['joules']:,.0f} J of all CPU packages")
-    units = {"watts": "W", "celsius": "°C", "utilisation_percent": "%", "memory_bytes": "bytes"}
     gpu = telemetry.get("gpu", {})
-    parts += [f"GPU {name.split('_')[0]} {value:,.0f} {units.get(name, '')}".rstrip() for name, value in gpu.items()]
+    parts += [
+        f"{words} {gpu[name] / scale:,.0f}{unit}" for name, (words, scale, unit) in _OF_A_GPU.items() if name in gpu
+    ]
     return f"In {telemetry['seconds']:,.0f} s it took {', '.join(parts)}, by {telemetry['samples']} looks from outside."
+
+
+_OF_A_GPU = {
+    "sm_mhz": ("GPU clock", 1, " MHz"),
+    "memory_mhz": ("GPU memory clock", 1, " MHz"),
+    "watts": ("GPU power", 1, " W"),
+    "celsius": ("GPU temperature", 1, " °C"),
+    "utilisation_percent": ("GPU utilisation", 1, " %"),
+    "memory_bytes": ("GPU memory", 2**20, " MiB"),
+    "uncorrected_errors": ("uncorrected GPU memory errors", 1, ""),
+}
+"""How a mean is said: words, what it is divided by, unit."""

@@ -45,12 +45,12 @@ def test_a_process_that_is_gone_gives_no_sample(busy):
 
 
 def test_it_is_said_in_words():
-    gpu = {"watts": 300.4, "utilisation_percent": 97.0}
+    gpu = {"watts": 300.4, "utilisation_percent": 97.0, "memory_bytes": 2.0**30, "memory_mhz": 2619.0}
     seen = {"samples": 9, "seconds": 10.0, "cores": 1.9, "memory_bytes": 2**29, "joules": 500.0, "gpu": gpu}
     words = telemetry_words({"telemetry": seen})
     assert words == (
-        "In 10 s it took 1.90 cores, at most 512 MiB of memory, 500 J of all CPU packages, GPU watts 300 W, "
-        "GPU utilisation 97 %, by 9 looks from outside."
+        "In 10 s it took 1.90 cores, at most 512 MiB of memory, 500 J of all CPU packages, GPU memory clock 2,619 MHz, "
+        "GPU power 300 W, GPU utilisation 97 %, GPU memory 1,024 MiB, by 9 looks from outside."
     )
 
 
