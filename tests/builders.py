@@ -12,6 +12,7 @@ from harness.records.blocks import AGAIN, BASE, NEW, Block
 from harness.records.record import Fact, Record, Subject
 from harness.records.rows import Row
 from harness.records.values import Value
+from harness.reporting.table import Cell, Column, Table
 from harness.stats.intervals import Estimate, clustered_ratio, clustered_share, exponential, median_estimate
 
 BYTES_A_TOKEN = 4
@@ -137,6 +138,15 @@ def a_block(
     other.setdefault("control_seconds", (0.01, 0.01))
     arms = {BASE: before, AGAIN: dict(again or before), NEW: dict(before if new is None else new)}
     return Block(variant, number, arms, **other)
+
+
+def plainly(table: Table | None) -> Table:
+    """A table with its headers as bare titles and its cells as bare text, whatever their unit and whether they are the
+    best."""
+    assert table is not None
+    headers = tuple(header.title if isinstance(header, Column) else header for header in table.headers)
+    lines = tuple(tuple(cell.text if isinstance(cell, Cell) else cell for cell in line) for line in table.lines)
+    return Table(headers, lines, table.left)
 
 
 def git(folder: Path, *words: str) -> str:

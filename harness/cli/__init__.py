@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -9,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from harness.cli import ab, baseline, compare, doctor, generate, list_, report, run, study, train, verify
+from harness.cli import ab, baseline, compare, docs, doctor, generate, list_, report, run, study, train, verify
 from harness.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, HarnessError
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("report")(report.report)
+app.command("docs")(docs.docs)
 app.command("compare")(compare.compare)
 app.command("ab")(ab.ab)
 app.command("study")(study.study)
@@ -56,6 +58,8 @@ def _options(
 def main() -> NoReturn:
     """Run the command line; errors become one line on stderr and an exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that cannot show a letter gets its code, not a traceback
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except HarnessError as error:

@@ -84,5 +84,6 @@ def show(
         typer.echo(json.dumps({**body, "rows": json.loads(rows_json(rows))}, indent=1, ensure_ascii=False))
         return
     typer.echo(f"Baseline `{found.name}` of run `{found.run}`, saved {found.saved}.\n")
-    typer.echo("\n".join(environment_lines(found.info.get("environment", {}))))
-    typer.echo(f"\n{comparison_table(rows).markdown()}")
+    typer.echo("\n".join(f"- {line}" for line in environment_lines(found.info.get("environment", {}))))
+    if table := comparison_table(rows):
+        typer.echo(f"\n{table.markdown()}")

@@ -8,12 +8,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
-
-from harness.records.rows import make_rows
-from harness.records.run_folder import RunFolder
-from harness.reporting.markdown import use_cases
-from harness.selection.words import paragraphs
 
 if TYPE_CHECKING:
     from harness.execution.job import Job
@@ -91,17 +85,6 @@ def print_plan(job: Job) -> None:
         counts[task.kind] = counts.get(task.kind, 0) + 1
     tally = ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "nothing to do"
     print(f"{len(job.pending)} tasks ({tally}), about {_duration(job.estimate.left())}")
-
-
-def print_recommendations(run: RunFolder) -> None:
-    """Who was chosen for each use case, on stdout; plain when it is not a terminal."""
-    chosen = paragraphs(make_rows(run.records()), use_cases(run.info.get("suite", {})))
-    if not chosen:
-        return
-    table = Table("use case", "recommendation", show_lines=True)
-    for title, text in chosen:
-        table.add_row(title, text.replace("**", "").replace("`", ""))
-    Console(width=None if sys.stdout.isatty() else 120).print(table, markup=False)
 
 
 def _duration(seconds: float) -> str:

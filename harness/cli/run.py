@@ -89,18 +89,21 @@ def run(
 
 
 def _finish(folder: Path, json_output: bool) -> None:
-    from harness.cli.progress import print_recommendations
+    from harness.cli.summary import print_summary
     from harness.records.rows import make_rows
-    from harness.records.run_folder import REPORT_FILE, open_run, write_whole
+    from harness.records.run_folder import REPORT_FILE, open_run
     from harness.reporting.exports import rows_json
-    from harness.reporting.markdown import report
+    from harness.reporting.markdown import write_report
+    from harness.selection.claims import judge
+    from harness.selection.claims_file import shipped_claims
 
     opened = open_run(folder)
-    write_whole(folder / REPORT_FILE, report(opened))
+    rows = make_rows(opened.records())
+    write_report(opened, folder / REPORT_FILE, judge(shipped_claims(), rows))
     if json_output:
-        typer.echo(rows_json(make_rows(opened.records())))
+        typer.echo(rows_json(rows))
     else:
-        print_recommendations(opened)
+        print_summary(opened)
     print(f"report: {folder / REPORT_FILE}", file=sys.stderr)
 
 

@@ -65,17 +65,18 @@ def _as_dict(finding: object) -> dict[str, object]:
 
 
 def _table(findings: list) -> str:  # type: ignore[type-arg]
+    from harness.language.markup import plain
     from harness.reporting.table import Table
 
     lines = [
         (
-            finding.reference.name,
+            plain(finding.reference.name),
             finding.measure or "–",
             finding.reference.measured_by,
             "–" if finding.expected is None else f"{finding.expected:.8g}",
             "–" if finding.measured is None else f"{finding.measured:.8g}",
             _difference(finding.expected, finding.measured),
-            finding.status + (f": {finding.reason}" if finding.reason else ""),
+            finding.status + (f": {plain(finding.reason)}" if finding.reason else ""),
         )
         for finding in findings
     ]

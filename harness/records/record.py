@@ -96,7 +96,7 @@ class Record:
     @classmethod
     def from_json(cls, line: str) -> Record:
         """Parse a line. Raises ValueError or TypeError, saying what is wrong with it."""
-        body = json.loads(line, parse_constant=_refuse_constant)
+        body = _DECODER.decode(line)
         if not isinstance(body, dict):
             raise ValueError("expected a JSON object")
         version = body.get("schema_version")
@@ -108,9 +108,7 @@ class Record:
         body["fact"] = Fact(**body["fact"]) if body.get("fact") is not None else None
         if body["fact"] is not None and body["fact"].metric not in METRICS:
             raise ValueError(f"unknown metric '{body['fact'].metric}'")
-        known = {each.name for each in fields(cls)}
-        unknown = set(body) - known
-        if unknown:
+        if unknown := body.keys() - _KEYS:
             raise ValueError(f"unknown key '{sorted(unknown)[0]}'")
         return cls(**body)
 
@@ -121,3 +119,7 @@ def _refuse_constant(constant: str) -> float:
 
 def _missing(key: str) -> Subject:
     raise ValueError(f"'{key}' is missing")
+
+
+_KEYS = frozenset(each.name for each in fields(Record))
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

@@ -37,7 +37,9 @@ def study_report(studies: Sequence[Study]) -> str:
         parts += ["## False alarms", _false_alarms(rows, slowed)]
         parts += ["## Power", _POWER, _power_table(rows, slowed).markdown()]
         parts += ["## What the machine allows", _NOISE, _noise_table(blocks).markdown()]
-    environments = dict.fromkeys("\n".join(environment_lines(study.environment)) for study in studies)
+    environments = dict.fromkeys(
+        "\n".join(f"- {line}" for line in environment_lines(study.environment)) for study in studies
+    )
     parts += ["## Environment", *environments]
     parts += ["## Reproduce", "\n".join(["```", *(study.command for study in studies), "```"])]
     return "\n\n".join(parts) + "\n"

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from harness.language.markup import code, plain
+from harness.language.say import digits, retell, say
 from harness.records.metrics import METRICS
 from harness.records.record import Record
 from harness.records.rows import Row
 from harness.records.units import quantity, significant
-from harness.reporting.sections import NOTHING, cell
-from harness.reporting.table import Table, escape, without_empty_columns
+from harness.reporting.metric_table import metric_table
+from harness.reporting.table import NOTHING, Column, Header, Table, without_empty_columns
 from harness.stats.intervals import median
 
 CONTROL_MOVED = 0.1
@@ -29,18 +31,18 @@ def timing_sentences(records: Sequence[Record]) -> list[str]:
 
 def load_table(rows: Sequence[Row]) -> Table | None:
     """Loading with a warm and a cold file cache, and the first call after it."""
-    return _table(rows, _LOAD)
+    return _table_of(rows, _LOAD)
 
 
 def energy_table(rows: Sequence[Row]) -> Table | None:
     """Joules a token; None where no counter could be read."""
-    return _table(rows, _ENERGY)
+    return _table_of(rows, _ENERGY)
 
 
 def energy_line(records: Sequence[Record]) -> str:
-    """By which counters energy was measured, or why it was not, as an item of a list; empty where nothing was timed."""
+    """By which counters energy was measured, or why it was not; empty where nothing was timed."""
     told = dict.fromkeys(str(record.conditions["energy"]) for record in records if "energy" in record.conditions)
-    return f"- Energy: {escape('; '.join(told))}" if told else ""
+    return say("Energy: {counters}", counters=plain(say("; ").join(map(retell, told)))) if told else ""
 
 
 def sweep_table(records: Sequence[Record]) -> Table | None:
@@ -51,10 +53,12 @@ def sweep_table(records: Sequence[Record]) -> Table | None:
             key = (record.subject.variant, sample["batch_size"], sample["prompt_tokens"])
             points.setdefault(key, []).append(sample)
     lines = [
-        [f"`{variant}`", f"{length:,}", str(rows), *_swept(samples)]
+        [code(variant), digits(f"{length:,}"), str(rows), *_swept(samples)]
         for (variant, rows, length), samples in sorted(points.items(), key=lambda item: _in_order(item[0], records))
     ]
-    headers = ["variant", "prompt", "batch", *(METRICS[metric].title for metric in _SWEPT), "left out"]
+    speeds = [Column(say(METRICS[metric].title), say(METRICS[metric].unit), True) for metric in _SWEPT]
+    sizes = [Column(say("prompt"), say("tokens")), Column(say("batch"))]
+    headers: list[Header] = [say("variant"), *sizes, *speeds, say("left out")]
     return without_empty_columns(headers, lines, left=1) if lines else None
 
 
@@ -70,7 +74,7 @@ def _swept(samples: list[dict[str, Any]]) -> list[str]:
     for metric in _SWEPT:
         found = [sample[metric] for sample in samples if metric in sample]
         cells.append(significant(median(found)) if found else NOTHING)
-    return [*cells, next((sample["left_out"] for sample in samples if "left_out" in sample), NOTHING)]
+    return [*cells, next((plain(retell(each["left_out"])) for each in samples if "left_out" in each), NOTHING)]
 
 
 def _disturbed(records: Sequence[Record]) -> str:
@@ -80,13 +84,24 @@ def _disturbed(records: Sequence[Record]) -> str:
         return ""
     busy = [record for record in seen if record.conditions["disturbed"]]
     if not busy:
-        return f"None of {len(seen)} timings was disturbed by other processes, a hypervisor or a quota."
-    named = [f"`{record.subject.variant}` in round {_round(record)} ({_reasons(record)})" for record in busy[:_NAMED]]
+        quiet = "None of {count} timings was disturbed by other processes, a hypervisor or a quota."
+        return say(quiet, count=len(seen))
+    named = [
+        say(
+            "{variant} in round {number} ({reasons})",
+            variant=code(record.subject.variant),
+            number=_round(record),
+            reasons=plain(say("; ").join(map(retell, record.conditions["disturbed"]))),
+        )
+        for record in busy[:_NAMED]
+    ]
     if len(busy) > _NAMED:
-        named.append(f"{len(busy) - _NAMED} more")
-    return (
-        f"{len(busy)} of {len(seen)} timings {'was' if len(busy) == 1 else 'were'} disturbed: {', '.join(named)}. "
-        "The values keep them; a verdict on two runs leaves them out."
+        named.append(say("{count} more", count=len(busy) - _NAMED))
+    return say(
+        "Disturbed timings: {count} of {all}: {named}. The values keep them; a verdict on two runs leaves them out.",
+        count=len(busy),
+        all=len(seen),
+        named=", ".join(named),
     )
 
 
@@ -102,17 +117,25 @@ def _control(records: Sequence[Record]) -> str:
         rounds.setdefault(record.round, []).append(value)
     medians = [median(each) for each in rounds.values()]
     moved = [record for record, value in values if _moved(record, value, middle)]
-    text = f"The control workload took {quantity(middle, 's')}"
+    took = quantity(middle, "s")
     if len(medians) > 1:
-        text += f" and moved by {(max(medians) - min(medians)) / middle:.0%} between rounds".replace("%", " %")
+        spread = quantity((max(medians) - min(medians)) / middle, "fraction")
+        text = say("The control workload took {time} and moved by {spread} between rounds.", time=took, spread=spread)
+    else:
+        text = say("The control workload took {time}.", time=took)
     if not moved:
-        return text + "."
-    variants = [f"`{name}`" for name in dict.fromkeys(record.subject.variant for record in moved)]
+        return text
+    variants = [code(name) for name in dict.fromkeys(record.subject.variant for record in moved)]
     where = f" ({', '.join(variants)})" if len(variants) <= _NAMED else ""
-    return (
-        f"{text}; in {len(moved)} of {len(values)} timings the control moved by more than {CONTROL_MOVED * 100:.0f} % "
-        f"while the readings were taken, or away from its median{where}."
+    more = say(
+        "In {count} of {all} timings it moved by more than {share} while the readings were taken, or away from its "
+        "median{where}.",
+        count=len(moved),
+        all=len(values),
+        share=quantity(CONTROL_MOVED, "fraction"),
+        where=where,
     )
+    return f"{text} {more}"
 
 
 def _moved(record: Record, value: float, middle: float) -> bool:
@@ -121,17 +144,10 @@ def _moved(record: Record, value: float, middle: float) -> bool:
     return within > CONTROL_MOVED * (min(around) if around else value) or abs(value - middle) > CONTROL_MOVED * middle
 
 
-def _table(rows: Sequence[Row], metrics: Sequence[str]) -> Table | None:
+def _table_of(rows: Sequence[Row], metrics: Sequence[str]) -> Table | None:
     """Variants that have one of the metrics, with intervals."""
-    mine = [row for row in rows if any(name in row.metrics for name in metrics)]
-    lines = [[f"`{row.variant}`", *(cell(row, name) for name in metrics)] for row in mine]
-    headers = ["variant", *(METRICS[name].title for name in metrics)]
-    return without_empty_columns(headers, lines) if lines else None
+    return metric_table([row for row in rows if any(name in row.metrics for name in metrics)], metrics)
 
 
 def _round(record: Record) -> int:
     return (record.round or 0) + 1
-
-
-def _reasons(record: Record) -> str:
-    return "; ".join(record.conditions["disturbed"])

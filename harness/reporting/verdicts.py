@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from harness.language.markup import code, plain
 from harness.records.metrics import METRICS
 from harness.records.units import quantity
-from harness.reporting.sections import NOTHING, ratio_cell
-from harness.reporting.table import Table, escape
+from harness.reporting.cells import ratio_cell
+from harness.reporting.table import NOTHING, Entry, Table
 from harness.selection.comparison import Comparison
 from harness.selection.regressions import Change, VariantStatus, Verdicts
 from harness.selection.stored_rounds import NOT_COMPARED, RUN_TO_RUN
@@ -36,7 +38,7 @@ _SIDE_BY_SIDE = (
 
 def verdict_report(verdicts: Verdicts, about: Sequence[str] = ()) -> str:
     """The comparison as Markdown. ``about`` are sentences on what was compared, which follow the verdict."""
-    parts = [verdict_sentence(verdicts), *map(escape, about)]
+    parts = [verdict_sentence(verdicts), *(html.escape(line, quote=False) for line in about)]
     parts += _changes("Regressions", verdicts.of("regressed"))
     parts += _statuses("Newly failing", verdicts.newly_failing)
     parts += _statuses("No longer measured", verdicts.removed)
@@ -88,7 +90,7 @@ def _undecided(changes: Sequence[Change]) -> list[str]:
     if reasons:
         parts.append(_bullets([_not_compared(reason, apart) for reason in reasons]))
     headers = ("variant", "metric", "why", "base", "new", "new / base", "found from")
-    lines = []
+    lines: list[tuple[Entry, ...]] = []
     for change in changes:
         if change not in apart:
             variant, metric, *values = _cells(change)
@@ -129,7 +131,7 @@ def _fractions(verdicts: Verdicts) -> list[str]:
         return []
     lines = [
         (
-            f"`{each.variant}`",
+            code(each.variant),
             METRICS[each.metric].title,
             quantity(each.base, "fraction"),
             quantity(each.new, "fraction"),
@@ -168,19 +170,19 @@ def _how(verdicts: Verdicts) -> list[str]:
 
 
 def _statuses(title: str, variants: Sequence[VariantStatus]) -> list[str]:
-    lines = tuple((f"`{each.variant}`", each.status, each.reason) for each in variants)
+    lines = tuple((code(each.variant), each.status, plain(each.reason)) for each in variants)
     return [f"## {title}", Table(("variant", "status", "reason"), lines, left=3).markdown()] if lines else []
 
 
 def _names(title: str, variants: Sequence[str]) -> list[str]:
-    return [f"## {title}", _bullets([f"`{variant}`" for variant in variants])] if variants else []
+    return [f"## {title}", _bullets([code(variant) for variant in variants])] if variants else []
 
 
-def _cells(change: Change) -> tuple[str, ...]:
+def _cells(change: Change) -> tuple[Entry, ...]:
     unit, ratio = METRICS[change.metric].unit, change.judgement.ratio
     values = (NOTHING if value is None else quantity(value, unit) for value in (change.base, change.new))
     shown = NOTHING if math.isnan(ratio.value) else ratio_cell(Comparison(ratio, None))
-    return f"`{change.variant}`", METRICS[change.metric].title, *values, shown
+    return code(change.variant), METRICS[change.metric].title, *values, shown
 
 
 def _why(change: Change) -> str:
@@ -204,7 +206,7 @@ def _counted(variants: Sequence[object], one: str, many: str, words: str) -> str
 
 
 def _bullets(lines: Sequence[str]) -> str:
-    return "\n".join(f"- {escape(line)}" for line in lines)
+    return "\n".join(f"- {html.escape(line, quote=False)}" for line in lines)
 
 
 def _finite(value: Any) -> Any:

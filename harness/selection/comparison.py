@@ -22,7 +22,7 @@ TOKENIZER_BOUND = (
 )
 """Metrics a token: comparable only between models that share a tokenizer."""
 
-_SUMS = {
+SUMS = {
     **dict.fromkeys(TOKENIZER_BOUND, ("nll", "tokens")),
     "word_perplexity": ("nll", "words"),
     "byte_perplexity": ("nll", "bytes"),
@@ -63,7 +63,7 @@ def compare(base: Row, new: Row, metric: str) -> Comparison | None:
 
 
 def _ratio(before: Value, after: Value, metric: str) -> Estimate | None:
-    if metric in _SUMS and before.documents and after.documents:
+    if metric in SUMS and before.documents and after.documents:
         return ratio_by_document(before, after, metric)
     rounds = sorted(set(before.rounds) & set(after.rounds))
     if rounds:
@@ -71,7 +71,7 @@ def _ratio(before: Value, after: Value, metric: str) -> Estimate | None:
     if before.rounds or after.rounds or before.estimate.value <= 0:
         return None
     ratio = after.estimate.value / before.estimate.value
-    if metric == "peak_memory_bytes":
+    if METRICS[metric].measure == "memory":
         return Estimate(ratio, ratio * (1 - SINGLE_READING), ratio * (1 + SINGLE_READING), 1, "single readings, 5 %")
     return Estimate(ratio, ratio, ratio, 1, "exact values")
 
@@ -82,7 +82,7 @@ def ratio_by_document(before: Value, after: Value, metric: str) -> Estimate | No
     common = sorted(set(before.documents) & set(after.documents))
     if not common:
         return None
-    total, weight = _SUMS[metric]
+    total, weight = SUMS[metric]
     bt, bw = [[before.documents[d][key] for d in common] for key in (total, weight)]
     nt, nw = [[after.documents[d][key] for d in common] for key in (total, weight)]
     difference = paired_ratio_difference(bt, bw, nt, nw)

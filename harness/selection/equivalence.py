@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.language.say import digits, say
 from harness.records.rows import Row
+from harness.records.units import number_and_unit
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,11 @@ class Gate:
     top1_agreement: float
 
     def __str__(self) -> str:
-        return f"perplexity within {self.perplexity:.1%} and top-1 agreement of {self.top1_agreement:.1%} or more"
+        return say(
+            "perplexity within {ratio} and top-1 agreement of {agreement} or more",
+            ratio=_percent(self.perplexity),
+            agreement=_percent(self.top1_agreement),
+        )
 
 
 EXACT = Gate(perplexity=0.001, top1_agreement=0.999)
@@ -50,9 +56,20 @@ def not_equivalent(row: Row) -> str | None:
     gate = gate_of(row.subject.precision)
     ratio, agreement = row.value("perplexity_ratio"), row.value("top1_agreement")
     if ratio is not None and abs(ratio - 1) > gate.perplexity:
-        return f"its perplexity is {ratio - 1:+.2%} against fp32 torch, more than {gate.perplexity:.1%}"
+        return say(
+            "its perplexity is {change} % against fp32 torch, more than {gate}",
+            change=("+" if ratio >= 1 else "") + digits(f"{100 * (ratio - 1):.2f}"),
+            gate=_percent(gate.perplexity),
+        )
     judged = row.subject.origin != "random" or gate is EXACT
     if judged and agreement is not None and agreement < gate.top1_agreement:
-        words = "its likeliest token is that of fp32 torch"
-        return f"{words} in {agreement:.2%} of cases, less than {gate.top1_agreement:.1%}"
+        return say(
+            "its likeliest token is that of fp32 torch in {agreement} % of cases, less than {gate}",
+            agreement=digits(f"{100 * agreement:.2f}"),
+            gate=_percent(gate.top1_agreement),
+        )
     return None
+
+
+def _percent(share: float) -> str:
+    return number_and_unit(digits(f"{100 * share:.1f}"), "%")

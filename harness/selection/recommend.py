@@ -1,116 +1,185 @@
-"""From rows and a use case to a recommendation: who is eligible, who is best, and who is as good."""
+"""From rows and a use case to a recommendation: who is chosen, why the others are not, and how sure that is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
-from harness.records.metrics import METRICS, PERPLEXITY
+import numpy as np
+
+from harness.records.metrics import METRICS
 from harness.records.rows import Row
-from harness.selection.comparison import TOKENIZER_BOUND, Comparison, compare
-from harness.selection.equivalence import not_equivalent
+from harness.selection.choice import Choice, Contest
+from harness.selection.eligibility import Reason, against_limits, disqualified
 from harness.selection.limits import Limit
+from harness.selection.resampling import Resampling, resample
+from harness.selection.scores import UseCase, compare_by
+from harness.selection.sensitivity import (
+    LimitSensitivity,
+    WeightSensitivity,
+    admitted,
+    limit_sensitivity,
+    limited,
+    weight_sensitivity,
+)
+
+__all__ = ["Recommendation", "Rival", "Unmeasured", "UseCase", "recommend"]
+
+WhyNone = Literal["", "nobody qualifies", "tokenizers differ"]
 
 
 @dataclass(frozen=True)
-class UseCase:
-    """What somebody needs; see docs/suites.md."""
+class Rival:
+    """A variant that was not chosen, with the reason."""
 
-    title: str
+    row: Row
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Unmeasured:
+    """What a recommendation cannot tell: metrics of the use case with the eligible variants that lack them (all of
+    them where ``everyone``), and families that it asks for and the run has no candidate of."""
+
+    metrics: dict[str, tuple[Row, ...]]
     families: tuple[str, ...]
-    objective: str
-    tie_breakers: tuple[str, ...] = ()
-    limits: tuple[Limit, ...] = ()
+    everyone: int
+
+    def by_nobody(self) -> tuple[str, ...]:
+        """The metrics that no eligible variant has."""
+        return tuple(metric for metric, rows in self.metrics.items() if len(rows) == self.everyone)
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The choice for a use case. ``tied`` are as good at the objective as far as the data can tell, ``rivals`` are
-    those that lost with the choice's advantage over them, ``excluded`` were not eligible, with the reason."""
+    """The choice for a use case, or why there is none.
+
+    ``tied`` are as good at what is wanted most as far as the data can tell, and ``decided_by`` is the last tie breaker
+    at which the choice is better than one of them. ``may_miss`` are limits of which it is uncertain whether the choice
+    keeps them: nobody surely keeps them all. ``rivals`` are all others of the families asked for: tied ones, then those
+    that lost, the nearest first, then those that were not eligible. ``eligible`` are the choice and those that it was
+    chosen from, ``front`` those of them on the Pareto front over ``axes``. ``limits`` and ``weights`` say how far these
+    can be moved before the choice changes; ``resampling`` how often each variant wins when documents and rounds are
+    drawn again.
+    """
 
     use_case: UseCase
     chosen: Row | None
-    why_none: str = ""
+    why_none: WhyNone = ""
     decided_by: str = ""
     tied: tuple[Row, ...] = ()
-    rivals: tuple[tuple[Row, Comparison], ...] = ()
-    excluded: dict[str, str] = field(default_factory=dict)
+    may_miss: tuple[Limit, ...] = ()
+    rivals: tuple[Rival, ...] = ()
+    eligible: tuple[Row, ...] = ()
+    axes: tuple[str, ...] = ()
+    front: tuple[Row, ...] = ()
+    limits: tuple[LimitSensitivity, ...] = ()
+    weights: tuple[WeightSensitivity, ...] = ()
+    resampling: Resampling = field(default_factory=Resampling)
+    unmeasured: Unmeasured = field(default_factory=lambda: Unmeasured({}, (), 0))
+
+    @property
+    def recommended(self) -> tuple[Row, ...]:
+        """The choice, and those that are as good; nobody where there is no choice."""
+        return () if self.chosen is None else (self.chosen, *self.tied)
+
+    @property
+    def worse(self) -> tuple[Rival, ...]:
+        """The eligible rivals that are worse at what is wanted most, the nearest first: by so much they would have to
+        be better to be chosen."""
+        return tuple(rival for rival in self.rivals if rival.reason.kind == "worse")
 
 
-def recommend(rows: Sequence[Row], use_case: UseCase) -> Recommendation:
-    """Choose the variant with the best objective among those that are eligible.
+def recommend(rows: Sequence[Row], use_case: UseCase, generator: np.random.Generator | None = None) -> Recommendation:
+    """Choose the variant that is best at what a use case wants most among those that are eligible.
 
-    Eligible: measured without a failure, of a family that can do the job, within the limits, equivalent to the model
-    that it was made from, and better than the unigram baseline. Variants that cannot be told from the best are tied,
-    and the tie breakers choose among them in order.
+    Eligible: measured without a failure, of a family that can do the job, surely within the limits (where nobody is:
+    those of which it is uncertain), equivalent to the model that it was made from, and better than the unigram
+    baseline. Variants that cannot be told from the best are tied; of these the tie breakers choose in order, and never
+    one that another on the Pareto front dominates. ``generator`` draws the resamples; by default its seed is fixed.
     """
     able = [row for row in rows if row.subject.family in use_case.families]
-    excluded = {row.variant: reason for row in able if (reason := _ineligible(row, use_case))}
-    eligible = [row for row in able if row.variant not in excluded]
-    if not eligible:
-        reason = "no variant of " + " or ".join(use_case.families) + " models qualifies"
-        return Recommendation(use_case, None, reason, excluded=excluded)
-    objective = use_case.objective
-    if objective in TOKENIZER_BOUND and len({row.subject.tokenizer_hash for row in eligible}) > 1:
-        reason = f"{METRICS[objective].title} cannot be compared between models with different tokenizers"
-        return Recommendation(use_case, None, reason, excluded=excluded)
-    best = _best(eligible, objective)
-    against = {row.variant: compare(row, best, objective) for row in eligible if row is not best}
-    tied = [row for row in eligible if row is not best and _is_tied(against[row.variant])]
-    chosen, decided_by = _break_tie([best, *tied], use_case.tie_breakers) if tied else (best, "")
-    rivals = []
+    out = {row.variant: reason for row in able if (reason := disqualified(row, use_case))}
+    contest = Contest([row for row in able if row.variant not in out], use_case)
+    surely, perhaps = limited(contest, use_case.limits)
+    among = admitted(surely, perhaps)
+    choice = contest.choose(among)
+    eligible = tuple(contest.rows[at] for at in np.flatnonzero(among).tolist())
+    unmeasured = _unmeasured(able, eligible, contest, use_case)
+    out |= _limited_out(contest, eligible)
+    lost = tuple(Rival(row, out[row.variant]) for row in sorted(able, key=_failed_last) if row.variant in out)
+    moved = tuple(limit_sensitivity(contest, use_case.limits, at) for at in range(len(use_case.limits)))
+    if choice is None:
+        why: WhyNone = "tokenizers differ" if eligible else "nobody qualifies"
+        return Recommendation(use_case, None, why, rivals=lost, eligible=eligible, limits=moved, unmeasured=unmeasured)
+    chosen = contest.rows[choice.chosen]
+    dominators = contest.dominance.dominators(among)
+    by = {contest.rows[at].variant: contest.rows[other].variant for at, other in dominators.items()}
+    complete = [row for row in eligible if all(axis in row.metrics for axis in contest.axes)]
+    numbers = [choice.chosen, *choice.tied]
+    return Recommendation(
+        use_case,
+        chosen,
+        decided_by=max(choice.tied.values(), key=["", *use_case.tie_breakers].index, default=""),
+        tied=tuple(contest.rows[at] for at in choice.tied),
+        may_miss=() if surely.any() else _uncertain_limits(chosen, use_case),
+        rivals=(*_rivals(contest, choice, eligible, by), *lost),
+        eligible=eligible,
+        axes=contest.axes,
+        front=tuple(row for row in complete if row.variant not in by),
+        limits=moved,
+        weights=weight_sensitivity(contest, among, numbers),
+        resampling=resample(contest.like(choice.chosen), use_case, use_case.limits, generator=generator),
+        unmeasured=unmeasured,
+    )
+
+
+def _limited_out(contest: Contest, eligible: Sequence[Row]) -> dict[str, Reason]:
+    """The reasons of those that compete and whose limits keep them from being chosen."""
+    found = {}
+    names = {row.variant for row in eligible}
+    for row in contest.rows:
+        standing, limit = against_limits(row, contest.use_case)
+        if row.variant not in names and limit is not None:
+            found[row.variant] = Reason("missed" if standing == "missed" else "uncertain", limit.metric, limit)
+    return found
+
+
+def _rivals(contest: Contest, choice: Choice, eligible: Sequence[Row], dominated_by: dict[str, str]) -> list[Rival]:
+    """The eligible ones that were not chosen: tied ones in the order of the suite, then by how near they came."""
+    chosen, tied = contest.rows[choice.chosen], {contest.rows[at].variant: by for at, by in choice.tied.items()}
+    found: list[tuple[tuple[bool, float], Rival]] = []
+    scores = {row.variant: float(value) for row, value in zip(contest.rows, contest.scores, strict=True)}
     for row in eligible:
-        comparison = compare(row, chosen, objective)
-        if row is not chosen and row not in tied and row is not best and comparison is not None:
-            rivals.append((row, comparison))
-    also = tuple(row for row in (best, *tied) if row is not chosen)
-    return Recommendation(use_case, chosen, "", decided_by, also, tuple(rivals), excluded)
-
-
-def _ineligible(row: Row, use_case: UseCase) -> str | None:
-    if row.status != "ok":
-        return f"{row.status}: {row.reason}"
-    if row.value(use_case.objective) is None:
-        return f"{use_case.objective} was not measured"
-    for limit in use_case.limits:
-        value = row.value(limit.metric)
-        if value is None:
-            return f"{limit.metric} was not measured, so the limit {limit} cannot be checked"
-        if not limit.met_by(value):
-            return f"misses the limit {limit}"
-    for quality in PERPLEXITY.values():
-        value, floor = row.value(quality), row.value("unigram_perplexity")
-        if value is not None and floor is not None and value >= floor:
-            return "is no better than word frequencies (the unigram baseline)"
-    return not_equivalent(row)
-
-
-def _best(rows: Sequence[Row], metric: str) -> Row:
-    """The first of the best: among equal values the order of the suite decides."""
-    sign = -1 if METRICS[metric].higher_is_better else 1
-    return min(rows, key=lambda row: sign * (row.value(metric) or 0.0))
-
-
-def _is_tied(comparison: Comparison | None) -> bool:
-    """Not told apart by the interval; without an interval (too few rounds) the values decide."""
-    if comparison is None:
-        return False
-    if comparison.ratio.low is None:
-        return comparison.ratio.value == 1.0
-    return comparison.better is None
-
-
-def _break_tie(tied: list[Row], tie_breakers: Sequence[str]) -> tuple[Row, str]:
-    """Hand those that are still tied from one tie breaker to the next; also the last metric that told some apart."""
-    decided_by = ""
-    for metric in tie_breakers:
-        measured = [row for row in tied if row.value(metric) is not None]
-        if not measured or (metric in TOKENIZER_BOUND and len({r.subject.tokenizer_hash for r in measured}) > 1):
+        if row is chosen:
             continue
-        winner = _best(measured, metric)
-        left = [row for row in measured if row is winner or _is_tied(compare(row, winner, metric))]
-        if len(left) < len(measured):
-            tied, decided_by = left, metric
-        if len(tied) == 1:
-            break
-    return tied[0], decided_by
+        comparison = compare_by(contest.use_case, row, chosen)
+        by = dominated_by.get(row.variant, "")
+        if row.variant in tied:
+            reason = Reason("tied", tied[row.variant], comparison=comparison, dominated_by=by)
+            found.append(((False, 0.0), Rival(row, reason)))
+        else:
+            reason = Reason("worse" if comparison else "incomparable", comparison=comparison, dominated_by=by)
+            found.append(((True, -scores[row.variant]), Rival(row, reason)))
+    return [rival for _, rival in sorted(found, key=lambda pair: pair[0])]
+
+
+def _uncertain_limits(row: Row, use_case: UseCase) -> tuple[Limit, ...]:
+    return tuple(limit for limit in use_case.limits if limit.standing(row.metrics[limit.metric]) == "uncertain")
+
+
+def _unmeasured(able: Sequence[Row], eligible: Sequence[Row], contest: Contest, use_case: UseCase) -> Unmeasured:
+    """Metrics are those that the use case names and its axes; without anybody eligible, none are told."""
+    wanted = dict.fromkeys([*use_case.measures, *use_case.tie_breakers, *contest.axes])
+    lacking = {
+        metric: tuple(row for row in eligible if metric not in row.metrics)
+        for metric in wanted
+        if METRICS[metric].measure != "limit"
+    }
+    families = tuple(family for family in use_case.families if all(row.subject.family != family for row in able))
+    return Unmeasured({metric: rows for metric, rows in lacking.items() if rows}, families, len(eligible))
+
+
+def _failed_last(row: Row) -> bool:
+    return row.status != "ok"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.language.markup import code
+from harness.language.say import digits, say
 from harness.records.metrics import METRICS
 from harness.records.rows import Row
 from harness.selection.comparison import Comparison, compare
@@ -16,7 +18,6 @@ SPEEDS = ("decode_tokens_per_second", "prefill_tokens_per_second", "encode_token
 _INTEGER_PRODUCTS = ("MatMulInteger", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "QGemm", "QLinearMatMul",
                      "mul_mat")  # fmt: skip
 """Operators that multiply integers by integers (``mul_mat`` is llama.cpp's); others unpack the weights."""
-_ON_THE_FLY = "activations are quantised anew before every product"
 
 
 def slower_sentences(rows: Sequence[Row], isa: Sequence[str]) -> list[str]:
@@ -38,20 +39,28 @@ def likely_reason(row: Row, speed: str, isa: Sequence[str]) -> str:
     """Why a quantised variant may be slow: from what it multiplies with, what the speed is bound by, and the
     instructions of the CPU."""
     if row.subject.device != "cpu":
-        return "on a GPU small kernels that quantise and widen surround each product, which small models feel most"
+        return say("on a GPU small kernels that quantise and widen surround each product, which small models feel most")
     if _weights_only(row):
         if speed == "decode_tokens_per_second":
-            return "its weights are unpacked before every product, which costs more than reading fewer bytes saves"
-        return "its weights are unpacked before every product, and a long input is bound by arithmetic, not by reading"
-    if speed == "decode_tokens_per_second":
-        return f"{_ON_THE_FLY}, which costs more than reading fewer bytes saves where weights fit into the caches"
-    if not set(isa) & set(INTEGER_INSTRUCTIONS):
-        return (
-            "this CPU has neither VNNI nor AMX (x86) nor dot products (ARM), so int8 products run on ordinary "
-            f"multiply-adds that widen (AVX2's vpmaddubsw) and gain little over fp32; {_ON_THE_FLY}, "
-            "an overhead that dominates where the matrices are small"
+            return say("its weights are unpacked before every product, which costs more than reading fewer bytes saves")
+        return say(
+            "its weights are unpacked before every product, and a long input is bound by arithmetic, not by reading"
         )
-    return f"this CPU has int8 instructions, so it is the rest: {_ON_THE_FLY}, and small matrices do not make up for it"
+    if speed == "decode_tokens_per_second":
+        return say(
+            "activations are quantised anew before every product, which costs more than reading fewer bytes saves "
+            "where weights fit into the caches"
+        )
+    if not set(isa) & set(INTEGER_INSTRUCTIONS):
+        return say(
+            "this CPU has neither VNNI nor AMX (x86) nor dot products (ARM), so int8 products run on ordinary "
+            "multiply-adds that widen (AVX2's vpmaddubsw) and gain little over fp32; activations are quantised anew "
+            "before every product, an overhead that dominates where the matrices are small"
+        )
+    return say(
+        "this CPU has int8 instructions, so it is the rest: activations are quantised anew before every product, and "
+        "small matrices do not make up for it"
+    )
 
 
 def _fp32_sibling(row: Row, rows: Sequence[Row]) -> Row | None:
@@ -74,7 +83,13 @@ def _weights_only(row: Row) -> bool:
 
 def _sentence(row: Row, base: Row, speed: str, comparison: Comparison, isa: Sequence[str]) -> str:
     ratio = comparison.ratio
-    return (
-        f"`{row.variant}` is slower than `{base.variant}`: {METRICS[speed].title} at {ratio.value:.2f} times its speed "
-        f"[{ratio.low:.2f}, {ratio.high:.2f}]. Likely reason: {likely_reason(row, speed, isa)}."
+    return say(
+        "{variant} is slower than {base}: {speed} at {ratio} times its speed [{low}, {high}]. Likely reason: {reason}.",
+        variant=code(row.variant),
+        base=code(base.variant),
+        speed=say(METRICS[speed].title),
+        ratio=digits(f"{ratio.value:.2f}"),
+        low=digits(f"{ratio.low:.2f}"),
+        high=digits(f"{ratio.high:.2f}"),
+        reason=likely_reason(row, speed, isa),
     )

@@ -1,109 +1,202 @@
-"""A recommendation in words: who won, by how much, who is as good, and what was given up."""
+"""A recommendation in words, for a reader in a hurry: who, by how much, what is given up, how sure, what is unknown."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from harness.records.metrics import METRICS
+from harness.language.markup import code
+from harness.language.say import say
+from harness.records.metrics import ACROSS_FAMILIES, METRICS, PERPLEXITY
 from harness.records.rows import Row
-from harness.records.units import with_interval
-from harness.selection.comparison import Comparison, compare
-from harness.selection.recommend import Recommendation, UseCase, recommend
+from harness.selection.comparison import compare
+from harness.selection.limits import stands_alone
+from harness.selection.phrases import (
+    has_interval,
+    names,
+    next_sentence,
+    shown,
+    shown_limit,
+    shown_measures,
+    shown_weights,
+    title,
+)
+from harness.selection.recommend import Recommendation, Rival, UseCase, recommend
+from harness.selection.rival_words import rivals
+from harness.selection.scores import sign
+from harness.selection.sureness_words import limit_sentences, resampling_sentence, way_out_sentences, weight_sentences
+
+__all__ = ["not_measured", "paragraph", "paragraphs", "rivals"]
 
 WORTH_SAYING = 0.05
 """A rival that is better by less than this share is not held against the choice."""
-
-_UNIT_IN_TITLE = ("bits/byte", "bits/char")
-"""Units that the titles of their metrics name."""
-_TRADE = ("bits_per_byte", "masked_perplexity", "span_perplexity", "continuation_bits_per_byte", "cloze_accuracy",
-          "forced_choice_accuracy", "decode_tokens_per_second", "encode_tokens_per_second", "peak_memory_bytes",
-          "weights_bytes")  # fmt: skip
+_TRADES = (
+    ("bits_per_byte", *(name for name in PERPLEXITY.values() if name != "perplexity"), *ACROSS_FAMILIES),
+    ("decode_tokens_per_second", "encode_tokens_per_second"),
+    ("peak_memory_bytes", "weights_bytes"),
+)
+"""What may be given up: quality, speed, memory. Of each, the first at which a rival is clearly better is told."""
 
 
 def paragraph(recommendation: Recommendation, rows: Sequence[Row]) -> str:
-    """One paragraph on a use case. Names of variants stand in backquotes."""
-    use_case, chosen = recommendation.use_case, recommendation.chosen
-    if chosen is None:
-        return f"No recommendation: {recommendation.why_none}." + _excluded_words(recommendation, rows)
-    metric = METRICS[use_case.objective]
-    extreme = "highest" if metric.higher_is_better else "lowest"
-    sentences = [f"Use **`{chosen.variant}`**."]
-    if recommendation.tied:
-        names = ", ".join(f"`{row.variant}`" for row in recommendation.tied)
-        by = f"; {METRICS[recommendation.decided_by].title} decided" if recommendation.decided_by else ""
-        sentences.append(
-            f"Its {metric.title} of {_shown(chosen, metric.name)} cannot be told from that of {names}{by}."
-        )
+    """One paragraph on a use case, inline Markdown. ``rows`` are those that it was made from."""
+    if recommendation.chosen is None:
+        sentences = [_no_recommendation(recommendation), *way_out_sentences(recommendation)]
     else:
-        sentences.append(f"It has the {extreme} {metric.title} of all that qualify: {_shown(chosen, metric.name)}.")
-    if recommendation.rivals:
-        rival, comparison = min(recommendation.rivals, key=lambda pair: abs(pair[1].ratio.value - 1))
-        sentences.append(f"Next is `{rival.variant}` with {_shown(rival, metric.name)} ({_by(comparison)}).")
-    sentences.append(_given_up(recommendation, rows))
-    return " ".join(sentence for sentence in sentences if sentence) + _excluded_words(recommendation, rows)
+        sentences = [
+            _use(recommendation, recommendation.chosen),
+            *_uncertain(recommendation),
+            _value(recommendation, recommendation.chosen),
+            *_next(recommendation),
+            _given_up(recommendation, recommendation.chosen),
+            *resampling_sentence(recommendation),
+            *limit_sentences(recommendation),
+            *weight_sentences(recommendation),
+        ]
+    return " ".join([*sentences, *not_measured(recommendation), *_not_considered(recommendation)])
 
 
 def paragraphs(rows: Sequence[Row], use_cases: Sequence[UseCase]) -> list[tuple[str, str]]:
-    """(title, paragraph) a use case."""
+    """(title, paragraph) a use case; the title as it is in the suite."""
     return [(use_case.title, paragraph(recommend(rows, use_case), rows)) for use_case in use_cases]
 
 
-def _shown(row: Row, metric: str) -> str:
-    """A value with its interval and its unit, such as ``1,036 [727, 1,414] tokens/s``."""
-    estimate, unit = row.metrics[metric].estimate, METRICS[metric].unit
-    return with_interval(estimate.value, estimate.low, estimate.high, "" if unit in _UNIT_IN_TITLE else unit)
+def not_measured(recommendation: Recommendation) -> list[str]:
+    """Sentences on what a recommendation stands without: metrics of the use case, and families."""
+    unmeasured = recommendation.unmeasured
+    nobody = unmeasured.by_nobody()
+    found = []
+    if nobody:
+        found.append(say("What was not measured: {metrics}.", metrics=", ".join(map(title, nobody))))
+    for metric, lacking in unmeasured.metrics.items():
+        if metric not in nobody:
+            found.append(
+                say("What was not measured of {variants}: {metric}.", metric=title(metric), variants=names(lacking))
+            )
+    if unmeasured.families:
+        families = ", ".join(map(say, unmeasured.families))
+        found.append(say("The run has no candidate of these families: {families}.", families=families))
+    return found
 
 
-def _by(comparison: Comparison) -> str:
-    ratio = comparison.ratio
-    if math.isinf(ratio.value):
-        return "there is no ratio to zero"
-    text = f"the choice is at {ratio.value:.3g} times that"
-    if ratio.n == 1:
-        return text
-    if ratio.low is not None and ratio.high is not None:
-        return f"{text}, 95 % interval {ratio.low:.3g} to {ratio.high:.3g}"
-    return f"{text}, too few rounds for an interval"
-
-
-def _given_up(recommendation: Recommendation, rows: Sequence[Row]) -> str:
-    """For each other quality, speed and size of the choice: the best eligible rival, where it is clearly better."""
-    chosen, use_case = recommendation.chosen, recommendation.use_case
-    if chosen is None:
-        return ""
-    rivals = [
-        row for row in rows if row.subject.family in use_case.families and row.variant not in recommendation.excluded
-    ]
-    costs = []
-    for metric in _TRADE:
-        if metric == use_case.objective or chosen.value(metric) is None:
-            continue
-        better = [
-            (row, comparison)
-            for row in rivals
-            if (comparison := compare(chosen, row, metric)) is not None
-            and comparison.better
-            and abs(comparison.ratio.value - 1) > WORTH_SAYING
-        ]
-        if not better:
-            continue
-        higher = bool(METRICS[metric].higher_is_better)
-        row, comparison = max(better, key=lambda pair: pair[1].ratio.value * (1 if higher else -1))
-        costs.append(
-            f"{METRICS[metric].title} ({_shown(chosen, metric)} against {_shown(row, metric)} of `{row.variant}`)"
+def _no_recommendation(recommendation: Recommendation) -> str:
+    use_case = recommendation.use_case
+    if recommendation.why_none == "tokenizers differ":
+        metrics = ", ".join(map(title, use_case.measures))
+        return say(
+            "No recommendation: {metrics} cannot be compared between models with different tokenizers.", metrics=metrics
         )
-    return f"Given up: {'; '.join(costs)}." if costs else "Nothing measured is given up for it."
+    families = ", ".join(map(say, use_case.families))
+    return say("No recommendation: no variant qualifies (families: {families}).", families=families)
 
 
-def _excluded_words(recommendation: Recommendation, rows: Sequence[Row]) -> str:
-    """Who was not eligible: failed and skipped ones as a number, for they have a table of their own."""
-    measured = {row.variant for row in rows if row.status == "ok"}
-    by_reason: dict[str, list[str]] = {}
-    for name, reason in recommendation.excluded.items():
-        if name in measured:
-            by_reason.setdefault(reason, []).append(f"`{name}`")
-    parts = [f"{', '.join(names)} ({reason})" for reason, names in by_reason.items()]
-    if lost := sum(name not in measured for name in recommendation.excluded):
-        parts.append(f"{lost} failed or skipped")
-    return f" Not considered: {'; '.join(parts)}." if parts else ""
+def _use(recommendation: Recommendation, chosen: Row) -> str:
+    variant, others = code(chosen.variant), names(recommendation.tied)
+    metric = recommendation.decided_by
+    if not recommendation.tied:
+        return say("Use **{variant}**.", variant=variant)
+    if not metric:
+        return say("Use **{variant}** (or {others}, which cannot be told from it).", variant=variant, others=others)
+    places = {"variant": variant, "others": others, "metric": title(metric)}
+    values = [row.value(metric) for row in recommendation.recommended]
+    best = max((sign(metric) * value for value in values if value is not None), default=None)
+    if best != sign(metric) * (chosen.value(metric) or 0.0):
+        return say("Use **{variant}** (or {others}, which cannot be told from it; {metric} decided).", **places)
+    if METRICS[metric].higher_is_better:
+        return say(
+            "Use **{variant}** (or {others}, which cannot be told from it; of these it has the highest {metric}).",
+            **places,
+        )
+    return say(
+        "Use **{variant}** (or {others}, which cannot be told from it; of these it has the lowest {metric}).", **places
+    )
+
+
+def _uncertain(recommendation: Recommendation) -> list[str]:
+    if not recommendation.may_miss:
+        return []
+    limits = ", ".join(map(shown_limit, recommendation.may_miss))
+    return [say("No variant surely keeps all limits; of this one it is uncertain for {limits}.", limits=limits)]
+
+
+def _value(recommendation: Recommendation, chosen: Row) -> str:
+    use_case, count = recommendation.use_case, len(recommendation.eligible)
+    value = shown_measures(chosen, use_case)
+    if use_case.weights:
+        places = {"value": value, "weights": shown_weights(use_case), "count": count}
+        if recommendation.tied or count == 1:
+            return say("Weighed are {weights}; it has {value}, and {count} variants qualify.", **places)
+        return say("Weighed are {weights}: it is the best of the {count} that qualify, with {value}.", **places)
+    places = {"metric": title(use_case.objective), "value": value, "count": count}
+    if count == 1:
+        return say("It is the only one that qualifies; its {metric} is {value}.", **places)
+    if recommendation.tied:
+        return say("Its {metric} is {value}; {count} variants qualify.", **places)
+    if METRICS[use_case.objective].higher_is_better:
+        return say("It has the highest {metric} of the {count} that qualify: {value}.", **places)
+    return say("It has the lowest {metric} of the {count} that qualify: {value}.", **places)
+
+
+def _next(recommendation: Recommendation) -> list[str]:
+    if not recommendation.worse:
+        return []
+    rival = recommendation.worse[0]
+    comparison = rival.reason.comparison
+    if comparison is None:
+        return []
+    found = [next_sentence(rival.row, recommendation.use_case, comparison)]
+    return found if has_interval(comparison) else [*found, say("There are too few readings for an interval.")]
+
+
+def _given_up(recommendation: Recommendation, chosen: Row) -> str:
+    """Of quality, speed and memory: the best eligible rival, where it is clearly better."""
+    costs = [cost for trade in _TRADES if (cost := _cost(recommendation, chosen, trade))]
+    if not costs:
+        return say("Nothing measured is given up for it.")
+    return say("Given up: {costs}.", costs=say("; ").join(costs))
+
+
+def _cost(recommendation: Recommendation, chosen: Row, metrics: Sequence[str]) -> str:
+    for metric in metrics:
+        mine = chosen.value(metric)
+        if mine is None or metric in recommendation.use_case.measures:
+            continue
+        others = [(value, row) for row in recommendation.eligible if (value := row.value(metric)) is not None]
+        # from the best value on, so that the first that is surely better is the best of all that are
+        for value, row in sorted(others, key=lambda pair: -sign(metric) * pair[0]):
+            if sign(metric) * (value - mine) <= 0:
+                break
+            comparison = compare(chosen, row, metric)
+            if comparison is not None and comparison.better and abs(comparison.ratio.value - 1) > WORTH_SAYING:
+                return say(
+                    "{metric} ({mine} against {theirs} of {variant})",
+                    metric=title(metric),
+                    mine=shown(chosen, metric),
+                    theirs=shown(row, metric),
+                    variant=code(row.variant),
+                )
+    return ""
+
+
+def _not_considered(recommendation: Recommendation) -> list[str]:
+    """Who was not eligible, as numbers by reason: the names are in the table of rivals."""
+    kinds = [rival.reason.kind for rival in recommendation.rivals]
+    few = sum(map(_missed_alone, recommendation.rivals))
+    missed, uncertain = kinds.count("missed") - few, kinds.count("uncertain")
+    other, useless = kinds.count("not equivalent"), kinds.count("no better than word frequencies")
+    unmeasured, failed = kinds.count("unmeasured"), kinds.count("failed")
+    tally = [
+        (missed, say("{count} beyond a limit", count=missed)),
+        (few, say("{count} beyond a limit by too few readings for an interval", count=few)),
+        (uncertain, say("{count} that may be beyond a limit", count=uncertain)),
+        (other, say("{count} not equivalent to the model that they were made from", count=other)),
+        (useless, say("{count} no better than word frequencies", count=useless)),
+        (unmeasured, say("{count} not measured in full", count=unmeasured)),
+        (failed, say("{count} failed, skipped or unfinished", count=failed)),
+    ]
+    parts = [words for count, words in tally if count]
+    return [say("Not considered: {reasons}.", reasons=", ".join(parts))] if parts else []
+
+
+def _missed_alone(rival: Rival) -> bool:
+    limit = rival.reason.limit
+    return rival.reason.kind == "missed" and limit is not None and stands_alone(rival.row.metrics[limit.metric])

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from harness.stats.intervals import Estimate, effective_number, exponential, leave_one_out, margin95, median_estimate
+from harness.stats.quantiles import t95
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def paired_time_ratio(base: Sequence[float], new: Sequence[float]) -> Estimate:
@@ -45,3 +51,23 @@ def paired_ratio_difference(
     moves = [new - base for base, new in zip(base_moves, new_moves, strict=True)]
     margin = margin95(moves, min(effective_number(base_weights), effective_number(new_weights)))
     return Estimate(difference, difference - margin, difference + margin, documents, "paired, clustered by document")
+
+
+def paired_margins(moves: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Half-widths of the 95 % intervals of :func:`paired_ratio_difference`, for all pairs of some subjects at once.
+
+    ``moves`` are those of ``leave_one_out``, in any unit, and ``weights`` the weights, both subjects × documents and of
+    documents that all subjects share; the result is subjects × subjects. Raises ValueError for fewer than two
+    documents.
+    """
+    import numpy as np  # here alone, so that comparing one pair goes without
+
+    if moves.shape[1] < 2:
+        raise ValueError("an interval needs two documents")
+    effective = weights.sum(axis=1) ** 2 / (weights**2).sum(axis=1)
+    factors = {number: t95(max(1.0, number - 1)) for number in np.unique(effective).tolist()}
+    factor = np.array([factors[number] for number in effective.tolist()])
+    distances = np.array([np.sqrt(((moves - mine) ** 2).sum(axis=1)) for mine in moves])
+    # the fewest effective documents of a pair have the greatest t
+    margins: NDArray[np.float64] = np.maximum(factor[:, None], factor[None, :]) * distances
+    return margins

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 Z95 = 1.959963984540054
 """A standard normal variable stays within ± this with a probability of 95 %."""
@@ -10,6 +11,7 @@ Z95 = 1.959963984540054
 _STEPS = 64
 
 
+@lru_cache(maxsize=1024)  # comparisons of one corpus ask for the same few
 def t95(dof: float) -> float:
     """A Student t variable with ``dof`` degrees of freedom stays within ± this with a probability of 95 %.
 

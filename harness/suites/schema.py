@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Any, Literal
 
@@ -98,21 +99,33 @@ class Generation(Description):
 
 
 class UseCase(Description):
-    """What somebody needs: families that can do it, limits to keep, and the metric to be best at."""
+    """What somebody needs: families that can do it, limits to keep, and the metric, or the weighed metrics, to be best
+    at."""
 
     title: str = Field(min_length=1)
     families: tuple[Family, ...] = Field(min_length=1)
-    objective: str
+    objective: str = Field(default="", description="the metric to be best at")
+    weights: dict[str, float] = Field(default_factory=dict, description="or several, and what each counts")
     tie_breakers: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
 
-    @field_validator("objective", "tie_breakers")
+    @field_validator("objective", "weights", "tie_breakers")
     @classmethod
     def _known_metrics(cls, value: Any) -> Any:
-        for name in [value] if isinstance(value, str) else value:
-            metric = METRICS.get(name)
-            if metric is None or metric.higher_is_better is None:
-                raise ValueError(f"'{name}' is not a metric that can be ranked; see: harness list metrics")
+        rankable = [name for name, metric in METRICS.items() if metric.higher_is_better is not None]
+        for name in filter(None, [value] if isinstance(value, str) else value):
+            if name not in rankable:
+                hint = nearest(name, rankable) if name not in METRICS else ""
+                hint = hint if "did you mean" in hint else ""
+                raise ValueError(f"'{name}' is not a metric that can be ranked{hint}; see: harness list metrics")
+        return value
+
+    @field_validator("weights")
+    @classmethod
+    def _positive(cls, value: dict[str, float]) -> dict[str, float]:
+        for name, weight in value.items():
+            if not 0 < weight < math.inf:
+                raise ValueError(f"{name}: expected a weight above 0, got {weight:g}")
         return value
 
     @field_validator("limits")
@@ -121,6 +134,12 @@ class UseCase(Description):
         for limit in value:
             parse_limit(limit)
         return value
+
+    @model_validator(mode="after")
+    def _objective_or_weights(self) -> UseCase:
+        if bool(self.objective) == bool(self.weights):
+            raise ValueError("expected 'objective' or 'weights', " + ("not both" if self.objective else "found none"))
+        return self
 
 
 class Suite(Description):
@@ -144,6 +163,15 @@ class Suite(Description):
     candidate: dict[str, CandidateSpec] = Field(default_factory=dict)
     use_case: tuple[UseCase, ...] = ()
     thresholds: dict[str, float] = Field(default_factory=dict, description="metric: the least change that matters")
+
+    @field_validator("use_case")
+    @classmethod
+    def _titles_once(cls, value: tuple[UseCase, ...]) -> tuple[UseCase, ...]:
+        titles = [case.title for case in value]
+        for title in titles:
+            if titles.count(title) > 1:
+                raise ValueError(f"two use cases have the title '{title}'")
+        return value
 
     @field_validator("thresholds")
     @classmethod

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.language.say import digits, say
 
 CURVE = "training.json"
 PLATEAU_MARGIN = 0.1
@@ -103,11 +104,16 @@ def conclusions(run: Mapping[str, Any]) -> list[str]:
 
 
 def _plateau(validation: list[dict[str, float]], unigram: float) -> str:
-    words = f"a model of word frequencies alone has a perplexity of {math.exp(unigram):,.0f}"
+    perplexity = digits(f"{math.exp(unigram):,.0f}")
     left = next((entry for entry in validation if entry["loss"] < unigram - PLATEAU_MARGIN), None)
     if left is None:
-        return f"It never left the plateau: {words}."
-    return f"It left the plateau by {left['tokens']:,.0f} tokens: {words}."
+        words = "It never left the plateau: a model of word frequencies alone has a perplexity of {perplexity}."
+        return say(words, perplexity=perplexity)
+    return say(
+        "It left the plateau by {tokens} tokens: a model of word frequencies alone has a perplexity of {perplexity}.",
+        tokens=digits(f"{left['tokens']:,.0f}"),
+        perplexity=perplexity,
+    )
 
 
 def _overfitting(validation: list[dict[str, float]]) -> list[str]:
@@ -115,11 +121,17 @@ def _overfitting(validation: list[dict[str, float]]) -> list[str]:
     if "training_loss" not in last or "training_loss" not in best:
         return []
     rose, fell = last["loss"] - best["loss"], best["training_loss"] - last["training_loss"]
-    if rose > 0.01 and fell > 0:
-        return [
-            f"It overfits: the validation loss was lowest after {best['tokens']:,.0f} tokens and rose by {rose:.2f} "
-            f"since, while the training loss fell by {fell:.2f}."
-        ]
     if rose <= 0.01:
-        return ["It does not overfit: the validation loss is lowest at the end."]
-    return [f"The validation loss rose by {rose:.2f} since its lowest, but so did the training loss: no overfitting."]
+        return [say("It does not overfit: the validation loss is lowest at the end.")]
+    if fell > 0:
+        return [
+            say(
+                "It overfits: the validation loss was lowest after {tokens} tokens and rose by {rise} since, while the "
+                "training loss fell by {fall}.",
+                tokens=digits(f"{best['tokens']:,.0f}"),
+                rise=digits(f"{rose:.2f}"),
+                fall=digits(f"{fell:.2f}"),
+            )
+        ]
+    words = "The validation loss rose by {rise} since its lowest, but so did the training loss: no overfitting."
+    return [say(words, rise=digits(f"{rose:.2f}"))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -73,9 +74,19 @@ def test_its_report_recommends_and_tells_how_to_repeat_it(first_run, workplace: 
 
 def test_report_renders_the_stored_run_again(first_run, harness, workplace: Path):
     run = _latest(workplace)
-    assert harness("report", run.name).stdout == (run.path / "report.md").read_text(encoding="utf-8")
+    written = (run.path / "report.md").read_text(encoding="utf-8")
+    assert "](report-plots/" in written
+    assert harness("report", run.name).stdout == re.sub(r"!\[.*\]\(report-plots/.*\)\n\n", "", written)
+    assert harness("report", run.name, "--out", "again.md").returncode == 0
+    again = workplace / "again.md"
+    assert again.read_text(encoding="utf-8") == written.replace("](report-plots/", "](again-plots/")
+    assert _names(workplace / "again-plots") == _names(run.path / "report-plots")
     assert json.loads(harness("report", "latest", "--format", "json").stdout) == json.loads(first_run.stdout)
     assert harness("report", "latest", "--format", "csv").stdout.startswith("variant,candidate,family")
+
+
+def _names(folder: Path) -> set[str]:
+    return {file.name for file in folder.iterdir()}
 
 
 def test_the_same_command_again_repeats_nothing(first_run, harness, workplace: Path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,17 +50,33 @@ INFO: dict[str, Any] = {
 }
 
 
+_UNIT = re.compile(r"( \([^()]*\))?( [↑↓])?$")
+_BOLD = re.compile(r"^\*\*(.*)\*\*$")
+_FOLD = re.compile(r"<details>\n<summary>[^<>]*</summary>\n|</details>\n")
+
+
 @dataclass(frozen=True)
 class Document:
-    """What a Markdown parser finds: headings, tables as (headers, lines), and raw HTML."""
+    """What a Markdown parser finds: headings, tables as (headers, lines), raw HTML other than folds, code blocks, and
+    images as (address, alternative text)."""
 
     headings: list[str]
     tables: list[tuple[list[str], list[list[str]]]]
     html: list[str]
+    code: list[str]
+    images: list[tuple[str, str]]
 
-    def table_with(self, header: str) -> tuple[list[str], list[list[str]]]:
-        """The first table with a column of that name."""
-        return next(table for table in self.tables if header in table[0])
+    @property
+    def bare_tables(self) -> list[tuple[list[str], list[list[str]]]]:
+        """The tables without units and arrows in their headers and without bold."""
+        return [
+            ([_UNIT.sub("", each) for each in headers], [[_BOLD.sub(r"\1", cell) for cell in line] for line in lines])
+            for headers, lines in self.tables
+        ]
+
+    def table_with(self, title: str) -> tuple[list[str], list[list[str]]]:
+        """The first bare table with a column of that title."""
+        return next(table for table in self.bare_tables if title in table[0])
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +85,7 @@ def parse() -> Callable[[str], Document]:
     parser = MarkdownIt("commonmark").enable("table")
 
     def parsed(text: str) -> Document:
-        found = Document([], [], [])
+        found = Document([], [], [], [], [])
         tokens = parser.parse(text)
         for before, token in zip([None, *tokens], tokens, strict=False):
             opened = before.type if before else ""
@@ -82,8 +100,12 @@ def parse() -> Callable[[str], Document]:
             elif opened == "td_open":
                 found.tables[-1][1][-1].append(token.content)
             for each in (token, *(token.children or ())):
-                if each.type in ("html_block", "html_inline"):
+                if each.type in ("html_block", "html_inline") and not _FOLD.fullmatch(each.content):
                     found.html.append(each.content)
+                elif each.type == "fence":
+                    found.code.append(each.content)
+                elif each.type == "image":
+                    found.images.append((str(each.attrs["src"]), each.content))
         return found
 
     return parsed
@@ -155,7 +177,7 @@ def records() -> list[Record]:
 @pytest.fixture
 def run(tmp_path: Path, records: list[Record]) -> RunFolder:
     """A run folder with these records."""
-    folder = create_run(tmp_path, "families", "identity-1", INFO)
+    folder = create_run(tmp_path, "families", "identity-1", copy.deepcopy(INFO))
     folder.store.append(records)
     return folder
 
@@ -163,4 +185,4 @@ def run(tmp_path: Path, records: list[Record]) -> RunFolder:
 @pytest.fixture
 def empty_run(tmp_path: Path) -> RunFolder:
     """A run folder in which nothing has finished."""
-    return create_run(tmp_path, "families", "identity-1", INFO)
+    return create_run(tmp_path, "families", "identity-1", copy.deepcopy(INFO))

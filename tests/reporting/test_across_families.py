@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
-from builders import answered, make_row, scored, single
+from builders import answered, make_row, plainly, scored, single
 
 from harness.records.metrics import METRICS
 from harness.records.rows import Row
@@ -41,9 +42,7 @@ def models(metric: str, **means: float) -> list[Row]:
 
 
 def across(rows: Sequence[Row]) -> Table:
-    table = across_families(rows)
-    assert table is not None
-    return table
+    return plainly(across_families(rows))
 
 
 def variants(table: Table, header: str) -> dict[str, str]:
@@ -61,7 +60,7 @@ def floors(table: Table, header: str) -> dict[str, str]:
     """The values of a column by the candidate whose tokenizer the baseline is of, without their intervals."""
     place = table.headers.index(header)
     return {
-        line[0].removeprefix("*unigram baseline (").removesuffix("'s tokenizer)*"): line[place].split(" ")[0]
+        line[0].removeprefix("*unigram baseline (").removesuffix(", its tokenizer)*"): line[place].split(" ")[0]
         for line in table.lines
         if "unigram" in line[0]
     }
@@ -112,7 +111,7 @@ def test_models_of_all_families_and_tokenizers_are_ranked_together():
 
 
 def test_a_rank_stands_before_the_value_and_its_interval():
-    assert variants(across(models(CLOZE, a=4)), "cloze accuracy")["a"].startswith("#1 · 40.0% [")
+    assert variants(across(models(CLOZE, a=4)), "cloze accuracy")["a"].startswith("#1 · 40 [")
 
 
 @pytest.mark.parametrize("off", [{"perplexity_ratio": 1.2}, {"top1_agreement": 0.9}])
@@ -126,6 +125,24 @@ def test_a_variant_that_is_not_equivalent_is_shown_without_a_rank(off):
 def test_a_variant_that_failed_after_it_was_scored_is_shown_without_a_rank():
     failed = row("failed", {BITS: evenly(BITS, 10)}, status="timeout", reason="timing: killed")
     assert ranks(across([failed, *models(BITS, a=20)]), "continuation bits per byte") == {"a": "#1", "failed": ""}
+
+
+def test_where_nobody_may_be_ranked_the_values_still_stand():
+    lost = [replace(each, status="interrupted") for each in models(BITS, a=20, b=25)]
+    assert ranks(across(lost), "continuation bits per byte") == {"a": "", "b": ""}
+
+
+def test_the_best_and_what_cannot_be_told_from_it_are_bold_with_their_rank():
+    table = across_families([*models(CLOZE, worse=2, a=6), row("b", {CLOZE: wobbling(CLOZE, 6.1)})])
+    assert table is not None
+    bold = [line[0] for line in table.lines if str(line[2]).startswith("**#1 · ")]
+    assert bold == ["`b/torch/fp32/cpu`", "`a/torch/fp32/cpu`"]
+
+
+def test_a_header_has_the_unit_of_its_measure_and_says_which_direction_is_better():
+    table = across_families([row("a", {BITS: evenly(BITS, 20), CLOZE: evenly(CLOZE, 4)})])
+    assert table is not None
+    assert [str(each) for each in table.headers[2:]] == ["continuation bits per byte ↓", "cloze accuracy (%) ↑"]
 
 
 def test_lines_go_from_the_best_to_the_worst_with_those_without_a_rank_last():
@@ -185,7 +202,7 @@ def floored(name: str, floor: float = 1.0, **other) -> Row:
 
 def test_each_tokenizer_has_a_floor_below_all_variants():
     table = across([floored("a", 1.0), floored("b", 2.0)])
-    assert floors(table, "cloze accuracy") == {"a": "10.0%", "b": "20.0%"}
+    assert floors(table, "cloze accuracy") == {"a": "10.0", "b": "20.0"}
     assert ["unigram" in line[0] for line in table.lines] == [False, False, True, True]
 
 
@@ -197,7 +214,7 @@ def test_variants_that_share_a_tokenizer_share_its_floor():
 def test_families_that_share_a_tokenizer_have_a_floor_each():
     """They are scored at different tokens: a causal model also has to end the word."""
     rows = [floored(name, floor, tokenizer="shared", family=name) for name, floor in (("causal", 1.0), ("masked", 2.0))]
-    assert floors(across(rows), "cloze accuracy") == {"causal": "10.0%", "masked": "20.0%"}
+    assert floors(across(rows), "cloze accuracy") == {"causal": "10.0", "masked": "20.0"}
 
 
 def test_floors_stand_in_the_order_in_which_tokenizers_first_come():
@@ -214,7 +231,7 @@ def test_a_measure_that_a_family_lacks_has_no_floor_for_it():
     bert = floored("bert", family="masked")
     both = {BOTH: evenly(BOTH, 6), f"unigram_{BOTH}": evenly(f"unigram_{BOTH}", 1)}
     table = across([floored("gpt"), row("bert", {**bert.metrics, **both}, family="masked")])
-    assert floors(table, "cloze accuracy, both sides") == {"gpt": "–", "bert": "10.0%"}
+    assert floors(table, "cloze accuracy, both sides") == {"gpt": "–", "bert": "10.0"}
 
 
 def test_items_and_clusters_of_every_measure_that_was_taken_are_counted():

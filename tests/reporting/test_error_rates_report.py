@@ -123,7 +123,7 @@ def test_the_noise_of_every_metric_is_told():
 
 def test_the_environment_and_the_command_are_told():
     text = study_report([study(6)])
-    assert "- CPU: Example \\| CPU, 2 cores" in text
+    assert "- CPU: Example &#124; CPU, 2 cores" in text
     assert text.endswith("## Reproduce\n\n```\nharness study\n```\n")
 
 

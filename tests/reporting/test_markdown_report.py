@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from urllib.parse import unquote
 
 import pytest
 from builders import make_subject, make_task, quality_fact
 
+from harness.errors import HarnessError
 from harness.records.record import Fact
-from harness.reporting.markdown import report, use_cases
+from harness.reporting.markdown import report, write_report
 from harness.selection.limits import Limit
+from harness.selection.use_cases import use_cases_of
 
 
 def column(table, header: str) -> dict[str, str]:
@@ -23,6 +26,7 @@ def test_the_sections_stand_in_the_order_of_a_readers_questions(run, parse):
         "All families",
         "Recommendations",
         "Comparison",
+        "The candidates",
         "Quality",
         "Across families",
         "A family at a time",
@@ -53,7 +57,7 @@ def test_the_heading_tells_run_corpus_and_how_many_variants_went_well(run):
 def test_every_use_case_has_its_recommendation(run):
     text = report(run)
     assert "**Generation.** Use **`gpt/onnxruntime/int8/cpu`**. It has the highest decode" in text
-    assert "**Understanding.** Use **`bert/torch/fp32/cpu`**. It has the lowest masked perplexity" in text
+    assert "**Understanding.** Use **`bert/torch/fp32/cpu`**. It is the only one that qualifies" in text
 
 
 def test_the_comparison_has_a_line_for_every_variant_that_failed_ones_too(run, parse):
@@ -71,10 +75,37 @@ def test_the_comparison_has_a_line_for_every_variant_that_failed_ones_too(run, p
 
 def test_the_comparison_shows_values_of_the_candidate_and_of_the_variant(run, parse):
     table = parse(report(run)).table_with("status")
-    assert column(table, "parameters")["`gpt/onnxruntime/int8/cpu`"] == "3.000 M"
-    assert column(table, "weights")["`gpt/torch/fp32/cpu`"] == "1.000 MiB"
-    assert column(table, "decode")["`gpt/onnxruntime/int8/cpu`"] == "102"
+    assert column(table, "parameters")["`gpt/onnxruntime/int8/cpu`"] == "3.000"
+    assert column(table, "weights")["`gpt/torch/fp32/cpu`"] == "1.000"
+    assert column(table, "decode")["`gpt/onnxruntime/int8/cpu`"] == "102.5"
     assert column(table, "decode")["`bert/torch/fp32/cpu`"] == "–"
+
+
+def test_the_comparison_says_units_and_directions_in_its_headers_and_what_is_best_in_bold(run, parse):
+    headers, lines = next(table for table in parse(report(run)).tables if "status" in table[0])
+    assert headers[2:5] == ["parameters (M) ↓", "weights (MiB) ↓", "continuation bits per byte ↓"]
+    bold = {headers[at] for line in lines for at, cell in enumerate(line) if cell.startswith("**")}
+    assert bold == {"continuation bits per byte ↓", "cloze accuracy (%) ↑", "prefill (tokens/s) ↑",
+                    "decode (tokens/s) ↑"}  # fmt: skip
+    assert "bold is the best of its column, with all that cannot be told from it" in report(run)
+
+
+def test_the_comparison_says_why_a_value_is_missing(run, parse):
+    table = parse(report(run)).table_with("status")
+    assert column(table, "decode")["`t5/onnxruntime/int8/cpu`"] == "failed"
+    assert column(table, "encode")["`t5/onnxruntime/int8/cpu`"] == "–"
+
+
+def test_each_candidate_is_told_in_a_line_with_what_it_is_recommended_for(run, parse):
+    table = parse(report(run)).table_with("recommended for")
+    assert column(table, "recommended for") == {"`gpt`": "Generation", "`bert`": "Understanding", "`t5`": "–"}
+
+
+def test_why_the_others_were_not_chosen_is_folded_away_below_the_recommendation(run, parse):
+    text = report(run)
+    assert text.count("<details>") == text.count("</details>") == 1
+    assert list(column(parse(text).table_with("why not"), "why not")) == ["`gpt/torch/fp32/cpu`"]
+    assert text.index("**Generation.**") < text.index("<details>") < text.index("**Understanding.**")
 
 
 def test_what_nobody_has_is_no_column_of_the_comparison(run, parse):
@@ -85,7 +116,7 @@ def test_the_comparison_shows_the_quality_that_compares_across_families_and_no_p
     headers, _ = table = parse(report(run)).table_with("status")
     assert not [header for header in headers if "perplexity" in header]
     assert column(table, "continuation bits per byte")["`bert/torch/fp32/cpu`"] == "2.500"
-    assert column(table, "cloze accuracy")["`t5/torch/fp32/cpu`"] == "50.0%"
+    assert column(table, "cloze accuracy")["`t5/torch/fp32/cpu`"] == "50"
 
 
 def test_all_variants_are_ranked_on_the_same_items_whatever_their_family(run, parse):
@@ -97,7 +128,7 @@ def test_all_variants_are_ranked_on_the_same_items_whatever_their_family(run, pa
         "`bert/torch/fp32/cpu`": "#3",
         "`t5/torch/fp32/cpu`": "#4",
     }
-    assert column(found, "cloze accuracy")["`t5/torch/fp32/cpu`"].startswith("#1 · 50.0% [")
+    assert column(found, "cloze accuracy")["`t5/torch/fp32/cpu`"].startswith("#1 · 50 [")
 
 
 def test_the_items_are_counted_above_the_table_across_families(run):
@@ -121,7 +152,7 @@ def test_the_table_across_families_has_no_perplexity(run, parse):
     assert headers == ["variant", "family", "continuation bits per byte", "cloze accuracy", "forced choice",
                        "cloze accuracy, both sides"]  # fmt: skip
     values = [cell.partition(" · ")[2] or cell for line in lines for cell in line]
-    assert not [value for value in values if value.startswith(("11.0", "11.1", "20.0", "30.0 "))]
+    assert not [value for value in values if value.startswith(("11.0", "11.1", "20.0 ", "30.00"))]
 
 
 def test_a_run_without_items_has_no_table_across_families(empty_run, parse):
@@ -136,20 +167,20 @@ def test_every_family_has_a_quality_table_of_its_own(run, parse):
     shown = {header: column(found.table_with(header), header) for header in
              ("perplexity", "masked perplexity", "span perplexity")}  # fmt: skip
     assert [list(lines) for lines in shown.values()] == [
-        ["`gpt/torch/fp32/cpu`", "`gpt/onnxruntime/int8/cpu`", "*unigram baseline (gpt's tokenizer)*"],
-        ["`bert/torch/fp32/cpu`", "*unigram baseline (bert's tokenizer)*"],
-        ["`t5/torch/fp32/cpu`", "*unigram baseline (t5's tokenizer)*"],
+        ["`gpt/torch/fp32/cpu`", "`gpt/onnxruntime/int8/cpu`", "*unigram baseline (gpt, its tokenizer)*"],
+        ["`bert/torch/fp32/cpu`", "*unigram baseline (bert, its tokenizer)*"],
+        ["`t5/torch/fp32/cpu`", "*unigram baseline (t5, its tokenizer)*"],
     ]
     assert shown["perplexity"]["`gpt/torch/fp32/cpu`"].startswith("11.0 [")
     assert shown["masked perplexity"]["`bert/torch/fp32/cpu`"].startswith("20.0 [")
-    assert shown["span perplexity"]["`t5/torch/fp32/cpu`"].startswith("30.0 [")
+    assert shown["span perplexity"]["`t5/torch/fp32/cpu`"].startswith("30.00 [")
 
 
 def test_perplexities_of_different_families_never_share_a_table(run, parse):
     """Cells that begin with the perplexity of gpt, bert or t5: no table has those of two families."""
-    perplexities = {"11.0 [": "causal", "11.1 [": "causal", "20.0 [": "masked", "30.0 [": "seq2seq"}
+    perplexities = {"11.0 [": "causal", "11.1 [": "causal", "20.0 [": "masked", "30.00 [": "seq2seq"}
     seen = []
-    for _, lines in parse(report(run)).tables:
+    for _, lines in parse(report(run)).bare_tables:
         cells = [cell for line in lines for cell in line]
         families = {family for start, family in perplexities.items() if any(cell.startswith(start) for cell in cells)}
         assert len(families) <= 1
@@ -159,8 +190,8 @@ def test_perplexities_of_different_families_never_share_a_table(run, parse):
 
 def test_quality_stands_beside_the_unigram_baseline(run, parse):
     table = parse(report(run)).table_with("of the baseline")
-    assert column(table, "of the baseline")["`gpt/torch/fp32/cpu`"].startswith("0.03")
-    assert column(table, "of the baseline")["*unigram baseline (gpt's tokenizer)*"] == "1.00"
+    assert column(table, "of the baseline")["`gpt/torch/fp32/cpu`"].startswith("0.0273 [")
+    assert column(table, "of the baseline")["*unigram baseline (gpt, its tokenizer)*"] == "1.00"
 
 
 def test_the_protocol_is_printed_once_a_table_with_the_tokens_scored(run):
@@ -186,7 +217,7 @@ def test_a_protocol_with_a_special_token_is_shown_and_not_taken_for_html(empty_r
 def test_speed_has_intervals_over_six_rounds(run, parse):
     table = parse(report(run)).table_with("encode")
     assert "order statistics over the workers" in report(run)
-    generation = next(t for t in parse(report(run)).tables if t[0] == ["variant", "prefill", "decode"])
+    generation = next(t for t in parse(report(run)).bare_tables if t[0] == ["variant", "prefill", "decode"])
     assert column(generation, "decode")["`gpt/torch/fp32/cpu`"] == "51.2 [50.0, 52.5]"
     assert "`gpt/torch/fp32/cpu`" in column(table, "encode")
 
@@ -201,14 +232,14 @@ def test_what_a_lower_precision_changed_of_the_model_is_told_beside_its_parent(r
 
 def test_the_gates_of_equivalence_are_told_above_the_table(run):
     gates = (
-        "Equivalent: perplexity within 0.1% and top-1 agreement of 99.9% or more (fp32), "
-        "perplexity within 5.0% and top-1 agreement of 95.0% or more (other precisions)."
+        "Equivalent: perplexity within 0.1 % and top-1 agreement of 99.9 % or more (fp32), "
+        "perplexity within 5.0 % and top-1 agreement of 95.0 % or more (other precisions)."
     )
     assert gates in report(run)
 
 
 def test_what_a_lower_precision_changed_of_size_and_speed_is_told_in_ratios_to_fp32_torch(run, parse):
-    table = next(t for t in parse(report(run)).tables if t[0] == ["variant", "weights", "prefill", "decode"])
+    table = next(t for t in parse(report(run)).bare_tables if t[0] == ["variant", "weights", "prefill", "decode"])
     assert list(column(table, "decode")) == ["`gpt/onnxruntime/int8/cpu`"]
     assert column(table, "decode")["`gpt/onnxruntime/int8/cpu`"].startswith("2.00")
     assert column(table, "weights")["`gpt/onnxruntime/int8/cpu`"] == "1.0000"
@@ -239,13 +270,13 @@ def test_training_shows_the_validation_loss_along_the_way(run, parse):
 
 
 def test_samples_are_shown_once_where_variants_agree(run):
-    assert "- **gpt** (torch/fp32, onnxruntime/int8): peace \\| and a good road" in report(run)
+    assert "- **gpt** (torch/fp32, onnxruntime/int8): peace &#124; and a good road" in report(run)
 
 
 def test_a_variant_that_failed_is_listed_with_its_reason(run, parse):
     found = parse(report(run))
     (line,) = next(lines for headers, lines in found.tables if headers == ["variant", "status", "reason"])
-    assert line == ["`t5/onnxruntime/int8/cpu`", "failed", "no kernel for a|b in &lt;int8&gt;"]
+    assert line == ["`t5/onnxruntime/int8/cpu`", "failed", "no kernel for a&#124;b in &lt;int8&gt;"]
 
 
 def test_the_environment_tells_machine_versions_and_uncommitted_changes(run):
@@ -256,7 +287,7 @@ def test_the_environment_tells_machine_versions_and_uncommitted_changes(run):
 
 
 def test_the_command_that_made_the_run_ends_the_report(run):
-    assert report(run).endswith("## Reproduce\n\n```\nharness run --suite families.toml --offline\n```\n")
+    assert report(run).endswith("## Reproduce\n\n```text\nharness run --suite families.toml --offline\n```\n")
 
 
 @pytest.mark.parametrize("reason", ["saw <b>bold</b>", "first\n\n# A heading\n\n| a | table |\n|---|---|\n| x | y |"])
@@ -280,15 +311,36 @@ def test_a_run_without_records_says_that_nothing_was_measured(empty_run):
 
 def test_use_cases_come_out_of_the_stored_suite_with_their_limits():
     stored = {"title": "t", "families": ["causal"], "objective": "perplexity", "tie_breakers": ["load_seconds"]}
-    (case,) = use_cases({"use_case": [{**stored, "limits": ["load_seconds <= 2"]}]})
+    (case,) = use_cases_of({"use_case": [{**stored, "limits": ["load_seconds <= 2"]}]})
     assert (case.families, case.tie_breakers) == (("causal",), ("load_seconds",))
     assert case.limits == (Limit("load_seconds", "<=", 2.0),)
+
+
+def test_a_written_report_has_its_plots_in_a_folder_beside_it(run, parse, tmp_path):
+    path = tmp_path / "my report (1).md"
+    write_report(run, path)
+    images = parse(path.read_text(encoding="utf-8")).images
+    assert images
+    assert all(alt for _, alt in images)
+    addressed = {tmp_path / unquote(source) for source, _ in images}
+    assert addressed == set((tmp_path / "my report (1)-plots").iterdir())
+    assert all(file.read_text(encoding="utf-8").startswith("<svg") for file in addressed)
+
+
+def test_a_report_without_a_folder_has_no_plots(run, parse):
+    assert parse(report(run)).images == []
+
+
+def test_a_report_that_cannot_be_written_says_where(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HarnessError, match=r"cannot write .*/file/report"):
+        write_report(run, tmp_path / "file" / "report.md")
 
 
 def test_reports_are_made_without_importing_an_engine():
     script = (
         "import sys, harness.reporting.markdown, harness.reporting.exports\n"
-        "print(*{'torch', 'transformers', 'onnxruntime'} & set(sys.modules))"
+        "print(*{'torch', 'transformers', 'onnxruntime', 'matplotlib'} & set(sys.modules))"
     )
     finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert finished.stdout.strip() == ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from builders import make_row, scored, single
+from builders import make_row, plainly, scored, single
 
 from harness.records.rows import Row
 from harness.records.values import Value
@@ -35,23 +35,22 @@ def beside(variant: str = INT8, more: Mapping[str, Value] | None = None, **chang
 
 def first_line(*rows: Row) -> dict[str, str]:
     """The cells of the first line by header."""
-    table = parent_table(rows)
-    assert table is not None
+    table = plainly(parent_table(rows))
     return dict(zip(table.headers, table.lines[0], strict=True))
 
 
 def test_all_that_is_measured_beside_the_parent_is_a_column():
     assert first_line(beside(more=BATCHED)) == {
         "variant": f"`{INT8}`",
-        "quantised": "75.0%",
+        "quantised": "75.0",
         "perplexity ratio": "1.0123",
         "KL": "0.0321",
         "KL p50": "0.0101",
         "KL p95": "0.123",
         "KL p99": "0.456",
         "KL max": "2.500",
-        "top-1 agreement": "96.2%",
-        "perplexity in batches": "1.0000 [1.0000, 1.0000]",
+        "top-1 agreement": "96.2",
+        "perplexity in batches": "1.0000",
         "verdict": "equivalent",
     }
 
@@ -78,6 +77,16 @@ def test_a_ratio_near_one_is_shown_more_finely(ratio, shown):
     assert first_line(beside(perplexity_ratio=ratio))["perplexity ratio"] == shown
 
 
+def test_shares_have_their_unit_in_the_header_and_no_column_is_better_in_a_direction():
+    table = parent_table([beside(more=BATCHED)])
+    assert table is not None
+    assert [str(header) for header in table.headers] == [
+        "variant", "quantised (%)", "perplexity ratio", "KL (nats/token)", "KL p50 (nats/token)",
+        "KL p95 (nats/token)", "KL p99 (nats/token)", "KL max (nats/token)", "top-1 agreement (%)",
+        "perplexity in batches", "verdict",
+    ]  # fmt: skip
+
+
 def test_numbers_that_have_an_interval_are_shown_with_it():
     ends = {
         "perplexity_ratio": Value(Estimate(1.01, 1.005, 1.015, 3, "paired")),
@@ -86,8 +95,8 @@ def test_numbers_that_have_an_interval_are_shown_with_it():
     }
     cells = first_line(beside(more=ends))
     assert cells["perplexity ratio"] == "1.0100 [1.0050, 1.0150]"
-    assert cells["KL"] == "0.032 [0.03, 0.034]"
-    assert cells["top-1 agreement"] == "96.2% [95.1%, 99.10%]"
+    assert cells["KL"] == "0.0320 [0.0300, 0.0340]"
+    assert cells["top-1 agreement"] == "96.2 [95.1, 99.1]"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +108,7 @@ def test_the_perplexity_in_batches_is_a_ratio_to_that_of_one_window_at_a_time(fa
     alone = scored(metric, NATS, batch_size=1)
     metrics = {"perplexity_ratio": single(1.0), metric: alone, "batched_perplexity": batched}
     cells = first_line(make_row(INT8, metrics, family))
-    assert cells["perplexity in batches"] == "1.0101 [1.0101, 1.0101]"
+    assert cells["perplexity in batches"] == "1.0101"
 
 
 def test_a_variant_that_was_not_scored_in_batches_as_well_has_a_dash():

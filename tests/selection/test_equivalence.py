@@ -47,9 +47,9 @@ def test_a_lower_precision_agrees_on_the_likeliest_of_95_in_100_tokens(variant, 
 @pytest.mark.parametrize(
     ("variant", "ratio", "reason"),
     [
-        (EXPORT, 1.0021, "its perplexity is +0.21% against fp32 torch, more than 0.1%"),
-        (EXPORT, 0.9979, "its perplexity is -0.21% against fp32 torch, more than 0.1%"),
-        (INT8, 1.62, "its perplexity is +62.00% against fp32 torch, more than 5.0%"),
+        (EXPORT, 1.0021, "its perplexity is +0.21 % against fp32 torch, more than 0.1 %"),
+        (EXPORT, 0.9979, "its perplexity is -0.21 % against fp32 torch, more than 0.1 %"),
+        (INT8, 1.62, "its perplexity is +62.00 % against fp32 torch, more than 5.0 %"),
     ],
 )
 def test_the_reason_names_the_change_of_perplexity_and_the_limit(variant, ratio, reason):
@@ -59,8 +59,8 @@ def test_the_reason_names_the_change_of_perplexity_and_the_limit(variant, ratio,
 @pytest.mark.parametrize(
     ("variant", "agreement", "reason"),
     [
-        (EXPORT, 0.9912, "its likeliest token is that of fp32 torch in 99.12% of cases, less than 99.9%"),
-        (INT8, 0.8, "its likeliest token is that of fp32 torch in 80.00% of cases, less than 95.0%"),
+        (EXPORT, 0.9912, "its likeliest token is that of fp32 torch in 99.12 % of cases, less than 99.9 %"),
+        (INT8, 0.8, "its likeliest token is that of fp32 torch in 80.00 % of cases, less than 95.0 %"),
     ],
 )
 def test_the_reason_names_the_agreement_and_the_limit(variant, agreement, reason):
@@ -94,8 +94,8 @@ def test_fp32_has_the_exact_gate_and_all_other_precisions_the_approximate_one(pr
 
 
 def test_a_gate_is_shown_with_both_limits():
-    assert str(EXACT) == "perplexity within 0.1% and top-1 agreement of 99.9% or more"
-    assert str(APPROXIMATE) == "perplexity within 5.0% and top-1 agreement of 95.0% or more"
+    assert str(EXACT) == "perplexity within 0.1 % and top-1 agreement of 99.9 % or more"
+    assert str(APPROXIMATE) == "perplexity within 5.0 % and top-1 agreement of 95.0 % or more"
 
 
 def test_the_parent_is_the_fp32_torch_variant_of_the_same_candidate_and_device():

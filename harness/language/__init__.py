@@ -1,0 +1,1 @@
+"""What reports are written in: languages and inline markup."""

@@ -1,0 +1,1 @@
+"""Tables in Markdown files, kept between markers and made again from runs."""
