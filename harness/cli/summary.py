@@ -73,4 +73,4 @@ def _unescaped(text: str) -> str:
     """Inline Markdown without its escapes and entities."""
     import html
 
-    return html.unescape(re.sub(r"\\([\\`*_\[\]~])", r"\1", text))
+    return html.unescape(re.sub(r"\\([\\`*_\[\]~#])", r"\1", text))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-_SPECIAL = re.compile(r"([\\`*_\[\]~])")
+_SPECIAL = re.compile(r"([\\`*_\[\]~#])")
 _BREAK = re.compile(r"[\s\x1c-\x1f\x85]+")
 _KEPT = "\u00a0\u202f\u200d"
 """Spaces that do not break, which French numbers have, and the joiner of emoji."""

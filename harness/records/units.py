@@ -1,8 +1,8 @@
 """Numbers as people read them; values are stored exactly and rounded here only.
 
 Where a value has an interval, its half-width sets the digits: two significant ones of it, as an uncertainty is usually
-stated (GUM, JCGM 100:2008, 7.2.6), and the value ends at the same place. Where it has none, three or four significant
-digits stand.
+stated (GUM, JCGM 100:2008, 7.2.6), and the value ends at the same place; an interval that is wider than its value is
+rounded as the value is. Where there is none, three or four significant digits stand.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ _RATES = {"bytes/s": "B/s", "op": "op", "op/s": "op/s"}
 _NO_UNIT = ("perplexity", "ratio", "text", "")
 _MOST_DIGITS = 6
 """Significant digits of a value at most, however narrow its interval is."""
+
+_SMALL = 1e-4
+"""Below this numbers are written with a power of ten."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,9 @@ def _places(value: float, half_width: float) -> int | None:
 def _rounded(value: float, places: int | None) -> str:
     if places is None or not math.isfinite(value):
         return significant(value)
-    if places > 6:
-        return digits(f"{value:.{max(places + math.floor(math.log10(abs(value))), 0)}e}") if value else "0"
+    if 0 < abs(value) < _SMALL:
+        return digits(f"{value:.{max(places + math.floor(math.log10(abs(value))), 0)}e}")
+    if value == 0 and places > _MOST_DIGITS:
+        return "0"
     rounded = round(value, places) + 0.0  # no -0.00 for what is rounded up to nothing
     return digits(f"{rounded:,.{max(places, 0)}f}")

@@ -57,8 +57,12 @@ def metric_column(rows: Sequence[Row], metric: str, ends: bool = True) -> tuple[
     values = [row.metrics[metric].estimate.value for row in rows if metric in row.metrics]
     scale = scale_of(values, about.unit)
     best = best_of(rows, metric)
-    families = {row.subject.family for row in rows if metric in row.metrics}
-    cells = [_cell(row, metric, scale, ends, row.variant in best, families) for row in rows]
+    having = {row.subject.family for row in rows if metric in row.metrics}
+    measured = {row.subject.family for row in rows if row.status == "ok"}
+    cells = [
+        _cell(row, metric, scale, ends, row.variant in best) or Cell(missing(row, having, measured), empty=True)
+        for row in rows
+    ]
     return Column(say(about.title), _header_unit(metric, scale.name), about.higher_is_better), cells
 
 
@@ -82,9 +86,10 @@ def status(row: Row) -> str:
     return "not equivalent" if row.status == "ok" and not_equivalent(row) else row.status
 
 
-def missing(row: Row, families: Collection[str]) -> str:
-    """Why a row has no value of a metric that ``families`` have."""
-    if row.subject.family not in families:
+def missing(row: Row, having: Collection[str], measured: Collection[str]) -> str:
+    """Why a row has no value of a metric: ``having`` are the families that have it, ``measured`` those of which a
+    variant was measured to its end."""
+    if row.subject.family in measured and row.subject.family not in having:
         return NOTHING
     return say(row.status) if row.status != "ok" else say("not measured")
 
@@ -93,13 +98,13 @@ def _cannot_be_told(row: Row, best: Row, metric: str) -> bool:
     if row.value(metric) == best.value(metric):
         return True
     comparison = compare(row, best, metric)
-    return comparison is not None and comparison.better is None and comparison.ratio.low is not None
+    return comparison is None or comparison.better is None
 
 
-def _cell(row: Row, metric: str, scale: Scale, ends: bool, best: bool, families: Collection[str]) -> Cell:
+def _cell(row: Row, metric: str, scale: Scale, ends: bool, best: bool) -> Cell | None:
     found = row.metrics.get(metric)
     if found is None:
-        return Cell(missing(row, families), empty=True)
+        return None
     estimate = found.estimate
     return Cell(in_scale(estimate.value, estimate.low, estimate.high, scale, ends), estimate.value, best)
 

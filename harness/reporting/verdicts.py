@@ -175,7 +175,7 @@ def _statuses(title: str, variants: Sequence[VariantStatus]) -> list[str]:
 
 
 def _names(title: str, variants: Sequence[str]) -> list[str]:
-    return [f"## {title}", _bullets([code(variant) for variant in variants])] if variants else []
+    return [f"## {title}", "\n".join(f"- {code(variant)}" for variant in variants)] if variants else []
 
 
 def _cells(change: Change) -> tuple[Entry, ...]:

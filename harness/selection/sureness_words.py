@@ -5,7 +5,6 @@ from __future__ import annotations
 from harness.language.markup import code
 from harness.language.say import digits, say
 from harness.records.metrics import METRICS
-from harness.records.rows import Row
 from harness.records.units import quantity, significant
 from harness.selection.limits import stands_alone
 from harness.selection.phrases import shown, shown_bound, shown_limit, title
@@ -149,7 +148,9 @@ def _moved(each: LimitSensitivity) -> list[str]:
 
 def _bound_sentence(each: LimitSensitivity, bound: Bound, tighter: bool, upper: bool) -> str:
     at = shown_bound(each.limit, bound.bound)
-    variant = _name(bound.chosen)
+    if bound.chosen is None:
+        return _nobody_sentence(at, tighter, upper)
+    variant = code(bound.chosen.variant)
     if tighter and upper:
         return say("With a limit below {bound} the choice would be {variant}.", bound=at, variant=variant)
     if tighter:
@@ -159,8 +160,14 @@ def _bound_sentence(each: LimitSensitivity, bound: Bound, tighter: bool, upper: 
     return say("With a limit of {bound} or less the choice would be {variant}.", bound=at, variant=variant)
 
 
-def _name(row: Row | None) -> str:
-    return say("nobody") if row is None else code(row.variant)
+def _nobody_sentence(at: str, tighter: bool, upper: bool) -> str:
+    if tighter and upper:
+        return say("With a limit below {bound} no choice could be made.", bound=at)
+    if tighter:
+        return say("With a limit above {bound} no choice could be made.", bound=at)
+    if upper:
+        return say("With a limit of {bound} or more no choice could be made.", bound=at)
+    return say("With a limit of {bound} or less no choice could be made.", bound=at)
 
 
 def _capital(sentence: str) -> str:

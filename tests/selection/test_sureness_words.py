@@ -89,7 +89,7 @@ def test_a_lower_limit_is_told_the_other_way_round():
             for name, speed, size in (("small", 10, 1), ("big", 20, 2))]  # fmt: skip
     assert limit_sentences(found(*rows, objective=SIZE, limits=(parse_limit("decode >= 15"),))) == [
         "Decode ≥ 15.0 tokens/s is kept with 20.0 tokens/s.",
-        "With a limit above 20.0 tokens/s the choice would be nobody.",
+        "With a limit above 20.0 tokens/s no choice could be made.",
         "With a limit of 10.0 tokens/s or less the choice would be `small/torch/fp32/cpu`.",
     ]
 
