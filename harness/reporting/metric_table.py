@@ -10,8 +10,9 @@ from harness.records.metrics import METRICS
 from harness.records.rows import Row
 from harness.records.units import Scale, in_scale, scale_of
 from harness.reporting.table import NOTHING, Cell, Column, Entry, Header, Table
-from harness.selection.comparison import TOKENIZER_BOUND, compare
+from harness.selection.comparison import TOKENIZER_BOUND
 from harness.selection.equivalence import not_equivalent
+from harness.selection.ranking import indistinct
 
 WORDS: dict[str, Callable[[Row], str]] = {
     "variant": lambda row: code(row.variant),
@@ -77,7 +78,7 @@ def best_of(rows: Sequence[Row], metric: str) -> frozenset[str]:
     if metric in TOKENIZER_BOUND and len({row.subject.tokenizer_hash for row in measured}) > 1:
         return frozenset()
     best = max(measured, key=lambda row: (row.value(metric) or 0.0) * (1 if higher else -1))
-    tied = [row for row in measured if row is best or _cannot_be_told(row, best, metric)]
+    tied = indistinct(measured, best, metric)
     return frozenset(row.variant for row in tied) if len(tied) < len(measured) else frozenset()
 
 
@@ -92,13 +93,6 @@ def missing(row: Row, having: Collection[str], measured: Collection[str]) -> str
     if row.subject.family in measured and row.subject.family not in having:
         return NOTHING
     return say(row.status) if row.status != "ok" else say("not measured")
-
-
-def _cannot_be_told(row: Row, best: Row, metric: str) -> bool:
-    if row.value(metric) == best.value(metric):
-        return True
-    comparison = compare(row, best, metric)
-    return comparison is None or comparison.better is None
 
 
 def _cell(row: Row, metric: str, scale: Scale, ends: bool, best: bool) -> Cell | None:

@@ -38,15 +38,21 @@ def median_estimate(values: Sequence[float], confidence: float = 0.95) -> Estima
     """
     n = len(values)
     ordered = sorted(values)
+    rank = median_rank(n, confidence)
+    if rank == 0:
+        return Estimate(median(ordered), None, None, n, f"median of {n}, too few for an interval")
+    return Estimate(median(ordered), ordered[rank - 1], ordered[n - rank], n, "order statistics of the median")
+
+
+def median_rank(n: int, confidence: float = 0.95) -> int:
+    """The k of the k-th lowest and k-th highest of ``n`` values that cover their median; 0 where they are too few."""
     rank, tail = 0, 0.0
     while rank < n // 2:
         tail += math.comb(n, rank) / 2**n
         if 1 - 2 * tail < confidence:
             break
         rank += 1
-    if rank == 0:
-        return Estimate(median(ordered), None, None, n, f"median of {n}, too few for an interval")
-    return Estimate(median(ordered), ordered[rank - 1], ordered[n - rank], n, "order statistics of the median")
+    return rank
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -53,12 +53,14 @@ def paired_ratio_difference(
     return Estimate(difference, difference - margin, difference + margin, documents, "paired, clustered by document")
 
 
-def paired_margins(moves: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def paired_margins(
+    moves: NDArray[np.float64], weights: NDArray[np.float64], of: Sequence[int] | None = None
+) -> NDArray[np.float64]:
     """Half-widths of the 95 % intervals of :func:`paired_ratio_difference`, for all pairs of some subjects at once.
 
     ``moves`` are those of ``leave_one_out``, in any unit, and ``weights`` the weights, both subjects × documents and of
-    documents that all subjects share; the result is subjects × subjects. Raises ValueError for fewer than two
-    documents.
+    documents that all subjects share; the result is subjects × subjects, or of the subjects ``of`` × subjects. Raises
+    ValueError for fewer than two documents.
     """
     import numpy as np  # here alone, so that comparing one pair goes without
 
@@ -67,7 +69,8 @@ def paired_margins(moves: NDArray[np.float64], weights: NDArray[np.float64]) -> 
     effective = weights.sum(axis=1) ** 2 / (weights**2).sum(axis=1)
     factors = {number: t95(max(1.0, number - 1)) for number in np.unique(effective).tolist()}
     factor = np.array([factors[number] for number in effective.tolist()])
-    distances = np.array([np.sqrt(((moves - mine) ** 2).sum(axis=1)) for mine in moves])
+    numbers = list(range(len(moves)) if of is None else of)
+    distances = np.array([np.sqrt(((moves - moves[number]) ** 2).sum(axis=1)) for number in numbers])
     # the fewest effective documents of a pair have the greatest t
-    margins: NDArray[np.float64] = np.maximum(factor[:, None], factor[None, :]) * distances
+    margins: NDArray[np.float64] = np.maximum(factor[numbers, None], factor[None, :]) * distances
     return margins

@@ -13,7 +13,7 @@ from harness.records.rows import Row
 from harness.records.values import Value
 from harness.selection import ranking
 from harness.selection.comparison import compare
-from harness.selection.ranking import ranks
+from harness.selection.ranking import indistinct, ranks
 
 BITS, CLOZE, PERPLEXITY = "continuation_bits_per_byte", "cloze_accuracy", "perplexity"
 MEASURES = (BITS, CLOZE, PERPLEXITY, "bits_per_byte", "word_perplexity", "cloze_bits_per_char")
@@ -130,3 +130,27 @@ def test_five_hundred_rows_of_the_same_documents_are_not_compared_pair_by_pair(m
     monkeypatch.setattr(ranking, "compare", never)
     rows = several(BITS, *(5 + 0.01 * number for number in range(500)))
     assert places(rows, BITS) == list(range(1, 501))
+
+
+def told_apart(row: Row, best: Row, metric: str) -> bool:
+    comparison = None if row is best else compare(row, best, metric)
+    settled = comparison is not None and comparison.better is not None
+    return settled and row.value(metric) != best.value(metric)
+
+
+@given(measured())
+def test_who_cannot_be_told_from_the_best_are_those_of_comparing_each_with_it(drawn):
+    metric, rows = drawn
+    best = min(rows, key=lambda row: row.value(metric))
+    assert indistinct(rows, best, metric) == [row for row in rows if not told_apart(row, best, metric)]
+
+
+@given(
+    st.integers(1, 26).flatmap(
+        lambda rounds: st.lists(st.lists(st.floats(1.0, 1.2), min_size=rounds, max_size=rounds), min_size=1, max_size=6)
+    )
+)
+def test_of_timings_too(readings):
+    speed = "decode_tokens_per_second"
+    rows = [variant(at, speed, timed(each)) for at, each in enumerate(readings)]
+    assert indistinct(rows, rows[0], speed) == [row for row in rows if not told_apart(row, rows[0], speed)]
