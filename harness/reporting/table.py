@@ -23,7 +23,7 @@ class Column:
 
     def __str__(self) -> str:
         unit = f" ({self.unit})" if self.unit else ""
-        arrow = {True: " ↑", False: " ↓", None: ""}[self.higher_is_better]
+        arrow = {True: "\u00a0↑", False: "\u00a0↓", None: ""}[self.higher_is_better]  # never on a line of its own
         return f"{self.title}{unit}{arrow}"
 
 

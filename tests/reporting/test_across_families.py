@@ -142,7 +142,10 @@ def test_the_best_and_what_cannot_be_told_from_it_are_bold_with_their_rank():
 def test_a_header_has_the_unit_of_its_measure_and_says_which_direction_is_better():
     table = across_families([row("a", {BITS: evenly(BITS, 20), CLOZE: evenly(CLOZE, 4)})])
     assert table is not None
-    assert [str(each) for each in table.headers[2:]] == ["continuation bits per byte ↓", "cloze accuracy (%) ↑"]
+    assert [str(each) for each in table.headers[2:]] == [
+        "continuation bits per byte\u00a0↓",
+        "cloze accuracy (%)\u00a0↑",
+    ]
 
 
 def test_lines_go_from_the_best_to_the_worst_with_those_without_a_rank_last():

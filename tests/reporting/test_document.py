@@ -51,7 +51,7 @@ def test_bullets_are_a_list():
 
 def test_a_table_has_units_arrows_and_bold(parse):
     ((headers, lines),) = parse(markdown([TABLE], "")).tables
-    assert (headers, lines) == (["variant", "decode (tokens/s) ↑"], [["`a`", "**50.0**"]])
+    assert (headers, lines) == (["variant", "decode (tokens/s)\u00a0↑"], [["`a`", "**50.0**"]])
 
 
 def test_code_is_shown_as_it_is(parse):

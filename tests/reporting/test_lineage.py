@@ -63,7 +63,7 @@ def test_an_unfinished_student_stands_beside_nobody():
 def test_ratios_say_which_direction_is_better(records):
     table = lineage_table(records, make_rows(records))
     assert table is not None
-    assert [str(header) for header in table.headers] == ["variant", "against", "perplexity ↓", "parameters ↓"]
+    assert [str(header) for header in table.headers] == ["variant", "against", "perplexity\u00a0↓", "parameters\u00a0↓"]
 
 
 def test_without_a_teacher_in_the_run_there_is_no_table():

@@ -83,10 +83,10 @@ def test_the_comparison_shows_values_of_the_candidate_and_of_the_variant(run, pa
 
 def test_the_comparison_says_units_and_directions_in_its_headers_and_what_is_best_in_bold(run, parse):
     headers, lines = next(table for table in parse(report(run)).tables if "status" in table[0])
-    assert headers[2:5] == ["parameters (M) ↓", "weights (MiB) ↓", "continuation bits per byte ↓"]
+    assert headers[2:5] == ["parameters (M)\u00a0↓", "weights (MiB)\u00a0↓", "continuation bits per byte\u00a0↓"]
     bold = {headers[at] for line in lines for at, cell in enumerate(line) if cell.startswith("**")}
-    assert bold == {"continuation bits per byte ↓", "cloze accuracy (%) ↑", "prefill (tokens/s) ↑",
-                    "decode (tokens/s) ↑"}  # fmt: skip
+    assert bold == {"continuation bits per byte\u00a0↓", "cloze accuracy (%)\u00a0↑", "prefill (tokens/s)\u00a0↑",
+                    "decode (tokens/s)\u00a0↑"}  # fmt: skip
     assert "bold is the best of its column, with all that cannot be told from it" in report(run)
 
 

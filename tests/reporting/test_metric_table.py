@@ -66,12 +66,12 @@ def test_units_stand_in_the_headers_with_an_arrow_to_where_it_is_better():
     }
     assert headers(table_of([make_row(metrics=metrics)], *metrics)) == [
         "variant",
-        "decode (tokens/s) ↑",
-        "perplexity ↓",
-        "cloze accuracy (%) ↑",
-        "parameters (M) ↓",
-        "continuation bits per byte ↓",
-        "load (ms) ↓",
+        "decode (tokens/s)\u00a0↑",
+        "perplexity\u00a0↓",
+        "cloze accuracy (%)\u00a0↑",
+        "parameters (M)\u00a0↓",
+        "continuation bits per byte\u00a0↓",
+        "load (ms)\u00a0↓",
         "KL (nats/token)",
         "quantised (%)",
     ]
@@ -85,7 +85,7 @@ def test_cells_have_no_unit():
 
 def test_a_column_has_one_unit_that_of_its_middle_value():
     table = table_of(rows_of(SIZE, [512 * 2.0**10, 3 * MIB, 2 * 2.0**30]), SIZE)
-    assert headers(table) == ["variant", "weights (MiB) ↓"]
+    assert headers(table) == ["variant", "weights (MiB)\u00a0↓"]
     assert column(table) == ["0.5", "3.000", "2,048"]
 
 
@@ -114,7 +114,7 @@ def test_words_can_lead_and_trail():
     row = make_row("gpt/onnxruntime/int8/cpu", {DECODE: single(5.0)}, "seq2seq", status="failed", reason="no")
     lead = ("variant", "candidate", "family", "origin", "engine", "precision", "device")
     table = table_of([row], DECODE, lead=lead, trail=("status",))
-    assert headers(table) == [*lead, "decode (tokens/s) ↑", "status"]
+    assert headers(table) == [*lead, "decode (tokens/s)\u00a0↑", "status"]
     assert plainly(table).lines == (
         ("`gpt/onnxruntime/int8/cpu`", "`gpt`", "seq2seq", "trained", "onnxruntime", "int8", "cpu", "5.000", "failed"),
     )
@@ -128,9 +128,9 @@ def test_a_status_that_is_good_but_not_equivalent_says_so():
 
 def test_what_nobody_has_is_no_column_unless_everything_is_asked_for():
     rows = rows_of(SIZE, [MIB, 2 * MIB])
-    assert headers(table_of(rows, DECODE, SIZE)) == ["variant", "weights (MiB) ↓"]
+    assert headers(table_of(rows, DECODE, SIZE)) == ["variant", "weights (MiB)\u00a0↓"]
     table = table_of(rows, DECODE, SIZE, everything=True)
-    assert headers(table) == ["variant", "decode (tokens/s) ↑", "weights (MiB) ↓"]
+    assert headers(table) == ["variant", "decode (tokens/s)\u00a0↑", "weights (MiB)\u00a0↓"]
     assert column(table) == ["–", "–"]
 
 

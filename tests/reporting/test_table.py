@@ -30,9 +30,9 @@ def test_a_table_is_a_github_table_with_names_to_the_left_and_numbers_to_the_rig
 @pytest.mark.parametrize(
     ("column", "text"),
     [
-        (Column("decode", "tokens/s", True), "decode (tokens/s) ↑"),
-        (Column("peak memory", "MiB", False), "peak memory (MiB) ↓"),
-        (Column("perplexity", "", False), "perplexity ↓"),
+        (Column("decode", "tokens/s", True), "decode (tokens/s)\u00a0↑"),
+        (Column("peak memory", "MiB", False), "peak memory (MiB)\u00a0↓"),
+        (Column("perplexity", "", False), "perplexity\u00a0↓"),
         (Column("prompt", "tokens"), "prompt (tokens)"),
         (Column("verdict"), "verdict"),
     ],
@@ -59,7 +59,7 @@ def test_headers_are_words_and_no_markup(parse):
     table = Table(("a|b", Column("<i>*c*", "x|y", True)), (("1", "2"),))
     found = parse(table.markdown())
     assert found.html == []
-    assert [shown(header) for header in found.tables[0][0]] == ["a|b", "<i>*c* (x|y) ↑"]
+    assert [shown(header) for header in found.tables[0][0]] == ["a|b", "<i>*c* (x|y)\u00a0↑"]
 
 
 def test_cells_are_markdown_that_stays_inside_its_cell(parse):

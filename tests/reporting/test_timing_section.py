@@ -69,7 +69,7 @@ def test_loading_stands_warm_and_cold_beside_the_first_call():
     row = make_row(metrics={"load_seconds": timed([0.1]), "load_cold_seconds": timed([0.5])})
     table = load_table([row])
     assert table is not None
-    assert [str(header) for header in table.headers] == ["variant", "load (ms) ↓", "load, cold (ms) ↓"]
+    assert [str(header) for header in table.headers] == ["variant", "load (ms)\u00a0↓", "load, cold (ms)\u00a0↓"]
     assert plainly(table).lines == (("`mini/torch/fp32/cpu`", "100", "500"),)
 
 
@@ -77,7 +77,7 @@ def test_joules_a_token_have_a_table_where_there_are_any():
     assert energy_table([make_row(metrics={"load_seconds": timed([0.1])})]) is None
     table = energy_table([make_row(metrics={"decode_joules_per_token": timed([0.25])})])
     assert table is not None
-    assert str(table.headers[1]) == "decode energy (J/token) ↓"
+    assert str(table.headers[1]) == "decode energy (J/token)\u00a0↓"
     assert plainly(table).lines == (("`mini/torch/fp32/cpu`", "0.25"),)
 
 
@@ -99,7 +99,7 @@ def test_a_sweep_is_a_line_a_point_with_the_median_over_rounds():
     table = sweep_table(records)
     assert table is not None
     assert [str(header) for header in table.headers] == [
-        "variant", "prompt (tokens)", "batch", "prefill (tokens/s) ↑", "decode (tokens/s) ↑", "left out",
+        "variant", "prompt (tokens)", "batch", "prefill (tokens/s)\u00a0↑", "decode (tokens/s)\u00a0↑", "left out",
     ]  # fmt: skip
     assert table.lines == (
         ("`mini/torch/fp32/cpu`", "32", "1", "1,000", "100", "–"),

@@ -21,7 +21,7 @@ function sorted(lines, column, sign) {
   const place = (key) => (key.empty ? 2 : numeric && key.number === null ? 1 : 0);
   const difference = (a, b) =>
     a.number === null || b.number === null ? collator.compare(a.text, b.text) : (a.number > b.number) - (a.number < b.number);
-  keys.sort((a, b) => place(a) - place(b) || sign * difference(a, b));
+  keys.sort((a, b) => place(a) - place(b) || (a.empty ? 0 : sign * difference(a, b)));
   return keys.map((key) => key.line);
 }
 
