@@ -18,7 +18,7 @@ from harness.reporting.cells import cell
 from harness.reporting.document import Block, Bullets, CodeBlock, Heading, Paragraph, markdown
 from harness.reporting.metric_table import metric_table, status
 from harness.reporting.model_index import Facts, metadata_block, quality_metrics
-from harness.reporting.table import NOTHING, Entry, Table, without_empty_columns
+from harness.reporting.table import NOTHING, Column, Entry, Table, without_empty_columns
 from harness.selection.recommend import Recommendation, recommend
 from harness.selection.use_cases import use_cases_of
 from harness.selection.words import paragraph
@@ -92,7 +92,7 @@ def model_card(run: Run, candidate: str | None = None) -> str:
     """
     mine = _find(run, candidate)
     facts = Facts(mine.title, mine.family, mine.origin, mine.teacher, mine.checkpoint, mine.info)
-    blocks: list[Block] = [Heading(plain(mine.title), level=1), Paragraph(_what_it_is(mine))]
+    blocks: list[Block] = [Heading(plain(retell(mine.title)), level=1), Paragraph(_what_it_is(mine))]
     if mine.checkpoint is None:
         nothing = say("None of its variants was measured to its end, so this card has no results.")
         blocks.append(Paragraph(nothing))
@@ -185,7 +185,7 @@ def _shown(row: Row, metric: str) -> str:
 
 def _directed(metric: str) -> str:
     """The title of a metric and the direction that is better."""
-    return f"{say(METRICS[metric].title)} {'↑' if METRICS[metric].higher_is_better else '↓'}"
+    return str(Column(say(METRICS[metric].title), "", METRICS[metric].higher_is_better))
 
 
 def _floor(family: str, metric: str) -> str:
