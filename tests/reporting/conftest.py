@@ -50,7 +50,7 @@ INFO: dict[str, Any] = {
 }
 
 
-_UNIT = re.compile(r"( \([^()]*\))?( [↑↓])?$")
+_UNIT = re.compile(r"( \([^()]*\))?(\s[↑↓])?$")
 _BOLD = re.compile(r"^\*\*(.*)\*\*$")
 _FOLD = re.compile(r"<details>\n<summary>[^<>]*</summary>\n|</details>\n")
 
