@@ -1,29 +1,18 @@
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
 import pytest
 from babel.messages.pofile import read_po
+from said_texts import all_said
 
 import harness
 from harness.language.say import LANGUAGES, digits, retell, say, speaking
+from harness.records.units import quantity
 
 PACKAGE = Path(harness.__file__).parent
 PLACE = re.compile(r"\{(\w+)\}")
-
-
-def said_texts() -> dict[str, list[str]]:
-    """Every text that stands in a call of ``say``, and where."""
-    found: dict[str, list[str]] = {}
-    for file in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say" and node.args:
-                text = node.args[0]
-                if isinstance(text, ast.Constant) and isinstance(text.value, str):
-                    found.setdefault(text.value, []).append(f"{file.relative_to(PACKAGE)}:{node.lineno}")
-    return found
 
 
 def catalogue(language: str) -> dict[str, str]:
@@ -67,7 +56,8 @@ def test_numbers_have_the_separators_of_french(english, french):
 @pytest.mark.parametrize("language", [each for each in LANGUAGES if each != "en"])
 def test_every_text_is_translated(language):
     known = catalogue(language)
-    assert {text: where for text, where in said_texts().items() if not known.get(text)} == {}
+    said = [(text, each.where) for each in all_said() for text in each.texts or ()]
+    assert {text: where for text, where in said if not known.get(text)} == {}
 
 
 @pytest.mark.parametrize("language", [each for each in LANGUAGES if each != "en"])
@@ -90,3 +80,28 @@ def test_a_stored_sentence_is_retold_by_its_pattern_with_its_numbers():
 def test_what_another_program_said_stays_as_it_is():
     with speaking("fr"):
         assert retell("CUDA error: no kernel image") == "CUDA error: no kernel image"
+
+
+@pytest.mark.parametrize(
+    ("stored", "retold"),
+    [
+        ("timing: the prompt is empty", "chronométrage\u00a0: l’invite est vide"),
+        ("scoring: RuntimeError: CUDA error", "évaluation\u00a0: RuntimeError: CUDA error"),
+        ("not measured yet: score, time", "pas encore mesuré\u00a0: qualité, vitesse"),
+    ],
+)
+def test_a_reason_within_a_sentence_and_a_list_of_words_are_retold_too(stored, retold):
+    with speaking("fr"):
+        assert retell(stored) == retold
+
+
+def test_what_is_said_of_a_run_is_no_pattern_for_what_it_stored():
+    """``{status}: {reason}`` is a sentence of reports; an error of another program may look like it."""
+    with speaking("fr"):
+        assert retell("RuntimeError: weights are kept with 3 bits.") == "RuntimeError: weights are kept with 3 bits."
+
+
+def test_a_number_and_its_unit_stay_on_one_line_in_french():
+    with speaking("fr"):
+        assert quantity(3 * 2.0**20, "bytes") == "3,000\u00a0Mio"
+    assert quantity(3 * 2.0**20, "bytes") == "3.000 MiB"
