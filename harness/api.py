@@ -88,11 +88,11 @@ class Run:
 
     def records(self) -> list[Record]:
         """Records of finished tasks, as they are stored. Raises HarnessError where they are damaged."""
-        return self.kept.records()
+        return self.kept.store.finished() if isinstance(self.kept, RunFolder) else self.kept.records()
 
     def rows(self) -> list[Row]:
         """A row a variant: its status, and its metrics with intervals."""
-        return make_rows(self.records())
+        return make_rows(self.kept.records())
 
     def frame(self) -> pandas.DataFrame:
         """Records as a pandas frame, a line a fact, in the unit of its metric."""
@@ -137,7 +137,7 @@ class Run:
         """The plots of the report, of what was measured."""
         from harness.reporting.plots.gallery import plots
 
-        records = self.records()
+        records = self.kept.records()
         with _speaking(lang):
             drawn = plots(records, make_rows(records))
         return [Figure(plot.name, plot.title, plot.alt, plot.svg) for plot in drawn]
@@ -147,21 +147,21 @@ class Run:
         from harness.reporting.markdown import report
 
         with _speaking(lang):
-            return report(self, self.claims())
+            return report(self.kept, self.claims())
 
     def html(self, lang: Language = "en") -> str:
         """The report with its plots as one HTML file."""
         from harness.reporting.page.render import report_html
 
         with _speaking(lang):
-            return report_html(self, self.claims())
+            return report_html(self.kept, self.claims())
 
     def model_card(self, candidate: str | None = None, lang: Language = "en") -> str:
         """The hub's model card of a candidate, which may be left out where the run has one."""
         from harness.reporting.model_card import model_card
 
         with _speaking(lang):
-            return model_card(self, candidate)
+            return model_card(self.kept, candidate)
 
     def write_report(self, path: str | Path, lang: Language = "en") -> None:
         """Write the report as ``.html``, or as ``.md`` with its plots in a folder beside it.
@@ -177,7 +177,7 @@ class Run:
             _write(file, self.html(lang))
         else:
             with _speaking(lang):
-                write_report(self, file, self.claims())
+                write_report(self.kept, file, self.claims())
 
     def __repr__(self) -> str:
         return f"<Run {self.name}>"
@@ -185,7 +185,7 @@ class Run:
     def _repr_html_(self) -> str:
         from harness.reporting.glance import glance_html
 
-        return glance_html(self)
+        return glance_html(self.kept)
 
 
 def open_run(path_or_name: str | Path = "latest", runs_dir: str | Path = "runs") -> Run:
@@ -295,7 +295,7 @@ def _several(value: str | Sequence[str]) -> tuple[str, ...]:
 
 def _command(suite: str | Path, options: dict[str, tuple[str, ...]], chosen: dict[str, Any], offline: bool) -> str:
     """What does the same on the command line, for the report; the user's home is not spelled out."""
-    from harness.records.environment import without_home
+    from harness.records.privacy import without_private
 
     words = ["--suite", str(suite)]
     for option, values in options.items():
@@ -303,6 +303,6 @@ def _command(suite: str | Path, options: dict[str, tuple[str, ...]], chosen: dic
     for key, value in chosen.items():
         words += [f"--{key}", str(value)] if value is not None else []
     words += ["--offline"] if offline else []
-    hidden = [without_home(word) for word in words]
+    hidden = [without_private(word) for word in words]
     quoted = ["~/" + shlex.quote(word[2:]) if word.startswith("~/") else shlex.quote(word) for word in hidden]
     return " ".join(["python", "-m", "harness", "run", *quoted])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 EXIT_REGRESSED = 1
@@ -11,11 +12,24 @@ EXIT_UNDECIDED = 3
 EXIT_TASKS_FAILED = 4
 EXIT_INTERRUPTED = 130
 
+LONGEST = 1000
+"""Letters of an error: what it quotes from a file may be as long as the file."""
+_LINE_END = re.compile(r"\s*[\r\n]\s*")
+
 
 class HarnessError(Exception):
     """Bad input, configuration or data; printed as one line, without a traceback."""
 
     exit_code = EXIT_BAD_INPUT
+
+    def __str__(self) -> str:
+        """One line that a terminal can show, whatever was quoted: control characters are spelled out."""
+        text = super().__str__()
+        if len(text) <= LONGEST and text.isprintable():
+            return text
+        line = _LINE_END.sub(" ", text.strip())[: LONGEST + 1]
+        shown = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
+        return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
 
 
 class UnavailableError(HarnessError):

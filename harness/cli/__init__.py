@@ -78,6 +78,13 @@ def main() -> NoReturn:
         if os.environ.get("HARNESS_DEBUG"):
             raise
         where = f"{error.filename}: " if error.filename else ""
-        print(f"harness: {where}{error.strerror or error}", file=sys.stderr)
+        print(f"harness: {_printable(f'{where}{error.strerror or error}')}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     sys.exit(0)
+
+
+def _printable(text: str) -> str:
+    """Text without what would move a terminal's cursor: names of files come from anywhere."""
+    from harness.records.privacy import without_controls
+
+    return without_controls(text)

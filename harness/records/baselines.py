@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.records.damage import DAMAGE
+from harness.records.json_text import parse_json
 from harness.records.metrics import METRICS
 from harness.records.record import Record
 from harness.records.rows import make_rows
@@ -71,7 +73,7 @@ def save_baseline(run: RunFolder, name: str, folder: Path, overwrite: bool = Fal
 def open_baseline(path: Path) -> Baseline:
     """Read a baseline. Raises HarnessError where there is none, or where it is damaged, empty or of a newer harness."""
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        body = parse_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise HarnessError(f"cannot read baseline {path}: {error.strerror or error}") from error
     except ValueError as error:
@@ -84,9 +86,10 @@ def open_baseline(path: Path) -> Baseline:
     try:
         records = tuple(Record.from_json(json.dumps(each)) for each in body["records"])
         found = Baseline(str(body["name"]), str(body["run"]), str(body["saved"]), dict(body["info"]), records)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        measured = any(row.status == "ok" for row in make_rows(records))
+    except DAMAGE as error:
         raise HarnessError(f"{path} is damaged: {error}") from error
-    if not any(row.status == "ok" for row in make_rows(records)):
+    if not measured:
         raise HarnessError(f"{path} has no variant that was measured to its end: it is no baseline")
     return found
 
