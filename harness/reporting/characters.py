@@ -65,7 +65,7 @@ def _generation(mine: Sequence[Row], places: Mapping[str, int]) -> str:
         "{words}: {value} bits per byte of continuations{place}",
         words=words,
         value=_shown(best, _QUALITY),
-        place=f" (#{place})" if place else "",
+        place=say(" (#{place} of {count} candidates)", place=place, count=len(places)) if place else "",
     )
 
 

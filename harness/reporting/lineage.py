@@ -19,23 +19,28 @@ _METRICS = (*PERPLEXITY.values(), "continuation_bits_per_byte", "cloze_accuracy"
             "encode_tokens_per_second")  # fmt: skip
 
 
-def how_to_read() -> str:
+def how_to_read(records: Sequence[Record], rows: Sequence[Row]) -> str:
     """What the ratios say."""
-    return say(
-        "Ratios to the teacher, and to the control: a candidate that was trained without a teacher, of as many "
-        "parameters, for as many tokens. Quality is paired by document, speed by round; brackets are 95 % intervals, "
-        "and one that holds 1 settles nothing."
+    trained = _trained(records)
+    controls = any(word == say("control") for row in rows for word, _ in _relatives(row, trained, rows))
+    pairs = say(
+        "Quality is paired by document, speed by round; brackets are 95 % intervals, and one that holds 1 settles "
+        "nothing."
     )
+    if controls:
+        words = say(
+            "Ratios to the teacher, and to the control: a candidate that was trained without a teacher, of as many "
+            "parameters, for as many tokens."
+        )
+    else:
+        words = say("Ratios to the teacher. No control was run, so they do not say what the teacher bought.")
+    return f"{words} {pairs}"
 
 
 def lineage_table(records: Sequence[Record], rows: Sequence[Row]) -> Table | None:
     """A line a variant and what it is held against, on the same engine at the same precision; None where no candidate
     has a teacher in the run."""
-    trained = {
-        record.subject.candidate: record.fact.protocol
-        for record in records
-        if record.fact is not None and record.fact.metric == "validation_loss"
-    }
+    trained = _trained(records)
     lines: list[list[Entry]] = []
     for row in (each for each in rows if each.status == "ok"):
         for word, candidate in _relatives(row, trained, rows):
@@ -44,6 +49,15 @@ def lineage_table(records: Sequence[Record], rows: Sequence[Row]) -> Table | Non
                 lines.append([code(row.variant), f"{word} {code(candidate)}", *ratios])
     headers: list[Header] = [say("variant"), say("against"), *ratio_headers(_METRICS)]
     return without_empty_columns(headers, lines, left=2) if lines else None
+
+
+def _trained(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
+    """How each candidate was trained, by its name."""
+    return {
+        record.subject.candidate: record.fact.protocol
+        for record in records
+        if record.fact is not None and record.fact.metric == "validation_loss"
+    }
 
 
 def _relatives(row: Row, trained: Mapping[str, Mapping[str, Any]], rows: Sequence[Row]) -> Iterator[tuple[str, str]]:

@@ -89,10 +89,12 @@ def _heading(run: Run, rows: Sequence[Row]) -> list[Block]:
 
 
 def _recommendations(chosen: Sequence[Recommendation], rows: Sequence[Row]) -> list[Block]:
-    blocks: list[Block] = [Heading(say("Recommendations"))] if chosen else []
+    ratios = say("Ratios of timings are medians of the ratios round by round, and need not be those of two medians.")
+    blocks: list[Block] = [Heading(say("Recommendations")), Paragraph(ratios)] if chosen else []
     for each in chosen:
         blocks.append(Paragraph(f"**{plain(retell(each.use_case.title))}.** {paragraph(each, rows)}"))
-        if lost := rivals(each, rows):
+        measured = {row.variant for row in rows if row.status == "ok"}  # the others have a table of their own
+        if lost := [(variant, why) for variant, why in rivals(each, rows) if variant in measured]:
             lines = tuple((code(variant), why) for variant, why in lost)
             table = Table((say("variant"), say("why not")), lines, left=2)
             blocks.append(Details(say("Why not the others"), (table,)))
@@ -142,9 +144,10 @@ def _characters(chosen: Sequence[Recommendation], rows: Sequence[Row]) -> list[B
 
 
 def _claims(claims: Sequence[Judged]) -> list[Block]:
-    return (
-        _titled(say("Claims"), claims_table(claims)) if any(each.verdict != "not measured" for each in claims) else []
-    )
+    judged = [each for each in claims if each.verdict != "not measured"]
+    blocks = _titled(say("Claims"), claims_table(judged), say("Each is judged on the candidates that are named."))
+    unknown = claims_table([each for each in claims if each.verdict == "not measured"])
+    return [*blocks, Details(say("Claims that this run cannot tell"), (unknown,))] if blocks and unknown else blocks
 
 
 def _quality(suite: dict[str, Any], rows: Sequence[Row]) -> list[Block]:
@@ -170,7 +173,7 @@ def _quality(suite: dict[str, Any], rows: Sequence[Row]) -> list[Block]:
     )
     blocks += [Heading(say("A family at a time"), 3), Paragraph(not_ranked)]
     for title, protocol, table in tables:
-        blocks += [Heading(title, 4), Paragraph(say("Protocol: {protocol}", protocol=protocol)), table]
+        blocks += [Heading(title, 4), Paragraph(protocol), table]
     return blocks
 
 
@@ -251,7 +254,8 @@ def _training(records: Sequence[Record], rows: Sequence[Row], drawn: dict[str, P
     if conclusions := training.training_conclusions(records):
         blocks.append(Bullets(tuple(conclusions)))
     blocks += _plots(drawn, "training-*")
-    blocks += _titled(say("Students and teachers"), lineage.lineage_table(records, rows), lineage.how_to_read())
+    kept = lineage.lineage_table(records, rows)
+    blocks += _titled(say("Students and teachers"), kept, lineage.how_to_read(records, rows))
     if texts := sections.samples(rows):
         prompts = say(" and ").join(
             dict.fromkeys(say("“{prompt}”", prompt=plain(row.sample_prompt)) for row in rows if row.sample_prompt)

@@ -11,7 +11,7 @@ from harness.records.rows import Row
 from harness.records.units import quantity
 from harness.reporting.cells import ratio_cell, ratio_headers
 from harness.reporting.metric_table import metric_column, metric_table
-from harness.reporting.table import NOTHING, Entry, Header, Table, without_empty_columns
+from harness.reporting.table import NOTHING, Column, Entry, Header, Table, without_empty_columns
 from harness.selection.comparison import compare
 from harness.selection.equivalence import parent_of
 
@@ -66,10 +66,15 @@ def quantised_table(rows: Sequence[Row]) -> Table | None:
     lines: list[list[Entry]] = []
     for row, protocol, shown in zip(found, protocols, shares, strict=True):
         elements, operators = protocol.get("elements", {}), protocol.get("operators", {})
-        counts = [digits(f"{elements[kind]:,}") if kind in elements else NOTHING for kind in types]
+        stored = [digits(f"{elements[kind]:,}") if kind in elements else NOTHING for kind in types]
         named = ", ".join(f"{count} {plain(name)}" for name, count in operators.items())
-        lines.append([code(row.variant), named or NOTHING, shown, *counts])
-    headers: list[Header] = [say("variant"), say("matrix products with weights"), share, *types]
+        lines.append([code(row.variant), named or NOTHING, shown, *stored])
+    headers: list[Header] = [
+        say("variant"),
+        say("matrix products with weights"),
+        share,
+        *(Column(kind, say("weights")) for kind in types),
+    ]
     return without_empty_columns(headers, lines, left=2)
 
 

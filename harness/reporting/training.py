@@ -102,7 +102,7 @@ def telemetry_words(conditions: Mapping[str, Any]) -> str:
         if name in gpu
     ]
     return say(
-        "In {time} s it took {what}, by {count} looks from outside.",
+        "In {time} s it took {what}, sampled {count} times from outside.",
         time=digits(f"{telemetry['seconds']:,.0f}"),
         what=", ".join(parts),
         count=telemetry["samples"],

@@ -107,6 +107,11 @@ def _ratio_with_zero(base: float, new: float, difference: Estimate) -> Estimate:
     return Estimate(value, low, high, difference.n, difference.method)
 
 
+def surely_better(ratio: Estimate, metric: str) -> bool:
+    """Whether a ratio to something says that a metric is better than that, beyond its interval."""
+    return _better(ratio, metric) is True
+
+
 def _better(ratio: Estimate, metric: str) -> bool | None:
     if ratio.low is None or ratio.high is None or ratio.low <= 1.0 <= ratio.high:
         return None

@@ -16,6 +16,8 @@ MEMORY = "peak_memory_bytes"
 SPEED = {"causal": "decode_tokens_per_second", "masked": "encode_tokens_per_second",
          "seq2seq": "decode_tokens_per_second"}  # fmt: skip
 """The speed of what each family does."""
+_DIGITS = 6
+"""Decimals of a logarithm: what differs by less than a millionth is equal."""
 
 
 def axes(use_case: UseCase, rows: Sequence[Row]) -> tuple[str, ...]:
@@ -123,14 +125,15 @@ def _better_at_something(base: Row, new: Row, metrics: Sequence[str]) -> bool:
 
 
 def _signed(rows: Sequence[Row], metrics: Sequence[str]) -> NDArray[np.float64]:
-    """Rows × metrics on the logarithmic scale, more is better; not a number where one is missing."""
+    """Rows × metrics on the logarithmic scale, more is better; not a number where one is missing. Rounded, because an
+    export computes the same in another order."""
     table = np.full((len(rows), len(metrics)), math.nan)
     for at, row in enumerate(rows):
         for column, metric in enumerate(metrics):
             value = row.value(metric)
             if value is not None:
                 table[at, column] = sign(metric) * (math.log(value) if value > 0 else -math.inf)
-    return table
+    return np.round(table, _DIGITS)
 
 
 def _tokenizers(rows: Sequence[Row], metrics: Sequence[str]) -> NDArray[np.intp]:

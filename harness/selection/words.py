@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from harness.language.markup import code
 from harness.language.say import say
-from harness.records.metrics import ACROSS_FAMILIES, METRICS, PERPLEXITY
+from harness.records.metrics import ACROSS_FAMILIES, BOTH_SIDES, METRICS, PERPLEXITY
 from harness.records.rows import Row
-from harness.selection.comparison import compare
+from harness.records.units import quantity
+from harness.selection.comparison import compare, ratio_by_document, surely_better
 from harness.selection.limits import stands_alone
 from harness.selection.phrases import (
     has_interval,
@@ -22,8 +23,9 @@ from harness.selection.phrases import (
 )
 from harness.selection.recommend import Recommendation, Rival, UseCase, recommend
 from harness.selection.rival_words import rivals
-from harness.selection.scores import sign
+from harness.selection.scores import score, sign
 from harness.selection.sureness_words import limit_sentences, resampling_sentence, way_out_sentences, weight_sentences
+from harness.selection.thresholds import DEFAULTS
 
 __all__ = ["not_measured", "paragraph", "paragraphs", "rivals"]
 
@@ -46,8 +48,10 @@ def paragraph(recommendation: Recommendation, rows: Sequence[Row]) -> str:
             _use(recommendation, recommendation.chosen),
             *_uncertain(recommendation),
             _value(recommendation, recommendation.chosen),
+            *_best_of_tie(recommendation),
+            *_weak(recommendation.chosen),
             *_next(recommendation),
-            _given_up(recommendation, recommendation.chosen),
+            *_given_up(recommendation, recommendation.chosen),
             *resampling_sentence(recommendation),
             *limit_sentences(recommendation),
             *weight_sentences(recommendation),
@@ -136,23 +140,67 @@ def _value(recommendation: Recommendation, chosen: Row) -> str:
     return say("It has the lowest {metric} of the {count} that qualify: {value}.", **places)
 
 
+def _best_of_tie(recommendation: Recommendation) -> list[str]:
+    """The one of a tie that scores best, where a tie breaker chose another: a reader may want it all the same."""
+    best = _leader(recommendation)
+    if best is recommendation.chosen:
+        return []
+    value = shown_measures(best, recommendation.use_case)
+    places = {"variant": code(best.variant), "value": value}
+    share = recommendation.resampling.shares.get(best.variant)
+    if share is None:
+        return [say("By value alone {variant} is ahead, with {value}.", **places)]
+    words = "By value alone {variant} is ahead, with {value}; it is the best in {share} of the resamples."
+    return [say(words, share=quantity(share, "fraction"), **places)]
+
+
+def _leader(recommendation: Recommendation) -> Row:
+    """The recommended one that scores best."""
+    return max(recommendation.recommended, key=lambda row: score(row, recommendation.use_case) or 0.0)
+
+
+def _weak(chosen: Row) -> list[str]:
+    """At which questions the choice is no better than word frequencies, so that nobody takes the best of a weak field
+    for a good model."""
+    found = []
+    for metric in (*ACROSS_FAMILIES, *BOTH_SIDES):
+        value, floor = chosen.metrics.get(metric), chosen.metrics.get(f"unigram_{metric}")
+        ratio = ratio_by_document(floor, value, metric) if value is not None and floor is not None else None
+        if ratio is not None and not surely_better(ratio, metric):
+            found.append(title(metric))
+    words = "Beware: it is not surely better than word frequencies at {metrics}."
+    return [say(words, metrics=", ".join(found))] if found else []
+
+
 def _next(recommendation: Recommendation) -> list[str]:
     if not recommendation.worse:
         return []
-    rival = recommendation.worse[0]
+    rival, use_case = recommendation.worse[0], recommendation.use_case
     comparison = rival.reason.comparison
     if comparison is None:
         return []
-    found = [next_sentence(rival.row, recommendation.use_case, comparison)]
-    return found if has_interval(comparison) else [*found, say("There are too few readings for an interval.")]
+    best = _leader(recommendation)
+    if recommendation.tied and has_interval(comparison) and not comparison.better and best is not recommendation.chosen:
+        places = {"variant": code(rival.row.variant), "value": shown_measures(rival.row, use_case)}
+        return [say("Next is {variant} with {value}, surely behind {best} alone.", best=code(best.variant), **places)]
+    found = [next_sentence(rival.row, use_case, comparison)]
+    if not has_interval(comparison):
+        return [*found, say("There are too few readings for an interval.")]
+    least = DEFAULTS.get(METRICS[use_case.objective].measure, 0.0) if use_case.objective else 0.0
+    low, high = comparison.ratio.low, comparison.ratio.high
+    if low is not None and high is not None and 1 - least < low and high < 1 + least:
+        found.append(say("That is less than {least}, which hardly matters.", least=quantity(least, "fraction")))
+    return found
 
 
-def _given_up(recommendation: Recommendation, chosen: Row) -> str:
+def _given_up(recommendation: Recommendation, chosen: Row) -> list[str]:
     """Of quality, speed and memory: the best eligible rival, where it is clearly better."""
+    if len(recommendation.eligible) < 2:
+        return []
     costs = [cost for trade in _TRADES if (cost := _cost(recommendation, chosen, trade))]
     if not costs:
-        return say("Nothing measured is given up for it.")
-    return say("Given up: {costs}.", costs=say("; ").join(costs))
+        return [say("None of the others that qualify is surely better at anything else that was measured.")]
+    return [say("Given up: {costs}.", costs=say("; ").join(costs))]
 
 
 def _cost(recommendation: Recommendation, chosen: Row, metrics: Sequence[str]) -> str:

@@ -107,10 +107,11 @@ def _plateau(validation: list[dict[str, float]], unigram: float) -> str:
     perplexity = digits(f"{math.exp(unigram):,.0f}")
     left = next((entry for entry in validation if entry["loss"] < unigram - PLATEAU_MARGIN), None)
     if left is None:
-        words = "It never left the plateau: a model of word frequencies alone has a perplexity of {perplexity}."
+        words = "It never left the plateau of word frequencies, which have a validation perplexity of {perplexity}."
         return say(words, perplexity=perplexity)
     return say(
-        "It left the plateau by {tokens} tokens: a model of word frequencies alone has a perplexity of {perplexity}.",
+        "By {tokens} tokens it left the plateau of word frequencies, which have a validation perplexity of "
+        "{perplexity}.",
         tokens=digits(f"{left['tokens']:,.0f}"),
         perplexity=perplexity,
     )

@@ -50,7 +50,7 @@ def test_it_is_said_in_words():
     words = telemetry_words({"telemetry": seen})
     assert words == (
         "In 10 s it took 1.90 cores, at most 512 MiB of memory, 500 J of all CPU packages, GPU memory clock 2,619 MHz, "
-        "GPU power 300 W, GPU utilisation 97 %, GPU memory 1,024 MiB, by 9 looks from outside."
+        "GPU power 300 W, GPU utilisation 97 %, GPU memory 1,024 MiB, sampled 9 times from outside."
     )
 
 

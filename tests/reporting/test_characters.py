@@ -51,10 +51,10 @@ def test_generation_tells_how_well_text_is_continued_with_the_rank_among_candida
         make_row("b/torch/fp32/cpu", {BITS: bits(20.0)}, "seq2seq"),
         make_row("c/torch/fp32/cpu", {BITS: bits(30.0)}, "masked"),
     ]
-    assert line("b", rows)["generation"].endswith(" bits per byte of continuations (#1)")
+    assert line("b", rows)["generation"].endswith(" bits per byte of continuations (#1 of 3 candidates)")
     assert line("a", rows)["generation"].startswith("writes on freely: 2.500 [")
-    assert line("a", rows)["generation"].endswith("(#2)")
-    assert line("c", rows)["generation"].endswith("(#3)")
+    assert line("a", rows)["generation"].endswith("(#2 of 3 candidates)")
+    assert line("c", rows)["generation"].endswith("(#3 of 3 candidates)")
 
 
 def test_efficiency_tells_the_fastest_variant_and_the_least_memory():

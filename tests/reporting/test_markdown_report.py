@@ -196,7 +196,7 @@ def test_quality_stands_beside_the_unigram_baseline(run, parse):
 
 def test_the_protocol_is_printed_once_a_table_with_the_tokens_scored(run):
     text = report(run)
-    assert text.count("Protocol: protocol block, block size 128, joined by nothing, BOS none, batches of 8") == 3
+    assert text.count("protocol block, block size 128, joined by nothing, BOS none, batches of 8") == 3
     assert text.count("; 200 tokens scored. Intervals: 95 %, clustered by document.") == 3
 
 

@@ -69,12 +69,12 @@ def test_a_curve_is_restored_to_where_it_was():
 
 def test_a_model_on_the_plateau_is_said_to_be_there():
     (words, *_) = conclusions({"unigram_loss": 7.0, "validation": [entry(7.2), entry(6.95)]})
-    assert words == "It never left the plateau: a model of word frequencies alone has a perplexity of 1,097."
+    assert words == "It never left the plateau of word frequencies, which have a validation perplexity of 1,097."
 
 
 def test_it_is_said_when_the_plateau_was_left():
     (words, *_) = conclusions({"unigram_loss": 7.0, "validation": [entry(7.2), entry(6.8, tokens=2000), entry(6.0)]})
-    assert words.startswith("It left the plateau by 2,000 tokens")
+    assert words.startswith("By 2,000 tokens it left the plateau")
 
 
 def test_overfitting_is_a_validation_loss_that_rises_while_the_training_loss_falls():
