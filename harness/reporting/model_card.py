@@ -262,7 +262,8 @@ def _training(mine: _Candidate) -> list[Block]:
     if words := training.training_conclusions(mine.records):
         blocks.append(Bullets(tuple(words)))
     if beside := _beside_teacher(mine):
-        blocks += [Heading(say("Beside its teacher"), 3), Paragraph(lineage.how_to_read(mine.run_records, mine.run_rows)), beside]
+        note = lineage.how_to_read(mine.run_records, mine.run_rows)
+        blocks += [Heading(say("Beside its teacher"), 3), Paragraph(note), beside]
     return [Heading(say("Training")), *blocks] if blocks else []
 
 

@@ -110,7 +110,8 @@ def _plateau(validation: list[dict[str, float]], unigram: float) -> str:
         words = "It never left the plateau of word frequencies, which have a validation perplexity of {perplexity}."
         return say(words, perplexity=perplexity)
     return say(
-        "By {tokens} tokens it left the plateau of word frequencies, which have a validation perplexity of {perplexity}.",
+        "By {tokens} tokens it left the plateau of word frequencies, which have a validation perplexity of "
+        "{perplexity}.",
         tokens=digits(f"{left['tokens']:,.0f}"),
         perplexity=perplexity,
     )
