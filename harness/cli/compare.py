@@ -15,7 +15,8 @@ from harness.cli.options import DEFAULT_RUNS, RunsDir
 from harness.errors import EXIT_REGRESSED, EXIT_UNDECIDED, HarnessError
 
 if TYPE_CHECKING:
-    from harness.selection.regressions import StoredRun, Verdicts
+    from harness.records.stored_run import StoredRun
+    from harness.selection.regressions import Verdicts
     from harness.stats.verdicts import Verdict
 
 

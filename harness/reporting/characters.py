@@ -8,14 +8,13 @@ from harness.language.markup import code
 from harness.language.say import say
 from harness.records.metrics import METRICS
 from harness.records.rows import Row
-from harness.records.units import with_interval
 from harness.reporting.metric_table import status
 from harness.reporting.table import NOTHING, Table
+from harness.selection.pareto import SPEED
+from harness.selection.phrases import shown
 from harness.selection.ranking import ranks
 
 _QUALITY = "continuation_bits_per_byte"
-_SPEED = {"causal": "decode_tokens_per_second", "masked": "encode_tokens_per_second",
-          "seq2seq": "decode_tokens_per_second"}  # fmt: skip
 _ARCHITECTURE = {
     "causal": "decoder, autoregressive",
     "masked": "encoder, autoencoding",
@@ -64,40 +63,35 @@ def _generation(mine: Sequence[Row], places: Mapping[str, int]) -> str:
     return say(
         "{words}: {value} bits per byte of continuations{place}",
         words=words,
-        value=_shown(best, _QUALITY),
+        value=shown(best, _QUALITY),
         place=say(" (#{place} of {count} candidates)", place=place, count=len(places)) if place else "",
     )
 
 
 def _efficiency(mine: Sequence[Row]) -> str:
-    speed = _SPEED[mine[0].subject.family]
+    speed = SPEED[mine[0].subject.family]
     timed = [row for row in mine if speed in row.metrics]
     parts = []
     if timed:
         fastest = max(timed, key=lambda row: row.value(speed) or 0.0)
         title = say(METRICS[speed].title)
-        parts.append(say("{measure} {value} ({way})", measure=title, value=_shown(fastest, speed), way=_way(fastest)))
+        parts.append(say("{measure} {value} ({way})", measure=title, value=shown(fastest, speed), way=_way(fastest)))
     held = [row for row in mine if "peak_memory_bytes" in row.metrics]
     if held:
         least = min(held, key=lambda row: row.value("peak_memory_bytes") or 0.0)
-        parts.append(say("{size} of memory ({way})", size=_shown(least, "peak_memory_bytes"), way=_way(least)))
+        parts.append(say("{size} of memory ({way})", size=shown(least, "peak_memory_bytes"), way=_way(least)))
     return say("; ").join(parts) or NOTHING
 
 
 def _size(mine: Sequence[Row]) -> str:
     parts = []
     if "parameters" in mine[0].metrics:
-        parts.append(say("{count} parameters", count=_shown(mine[0], "parameters")))
+        parts.append(say("{count} parameters", count=shown(mine[0], "parameters")))
     stored = [row for row in mine if "weights_bytes" in row.metrics]
     if stored:
         least = min(stored, key=lambda row: row.value("weights_bytes") or 0.0)
-        parts.append(say("{size} of weights ({way})", size=_shown(least, "weights_bytes"), way=_way(least)))
+        parts.append(say("{size} of weights ({way})", size=shown(least, "weights_bytes"), way=_way(least)))
     return say("; ").join(parts) or NOTHING
-
-
-def _shown(row: Row, metric: str) -> str:
-    estimate, unit = row.metrics[metric].estimate, METRICS[metric].unit
-    return with_interval(estimate.value, estimate.low, estimate.high, "" if unit == "bits/byte" else unit)
 
 
 def _way(row: Row) -> str:

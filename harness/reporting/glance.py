@@ -18,10 +18,10 @@ from harness.selection.recommend import recommend
 from harness.selection.use_cases import use_cases_of
 
 if TYPE_CHECKING:
-    from harness.reporting.report import Run
+    from harness.records.stored_run import StoredRun
 
 
-def glance_html(run: Run) -> str:
+def glance_html(run: StoredRun) -> str:
     """A few lines of HTML: a paragraph, and a table of the use cases with the variant to use for each."""
     rows = make_rows(run.records())
     blocks: list[Block] = [Paragraph(_about(run, rows))]
@@ -31,7 +31,7 @@ def glance_html(run: Run) -> str:
     return html
 
 
-def _about(run: Run, rows: Sequence[Row]) -> str:
+def _about(run: StoredRun, rows: Sequence[Row]) -> str:
     unknown = say("unknown")
     counts = Counter(status(row) for row in rows)
     return say(

@@ -7,17 +7,18 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 from harness.records.run_folder import write_whole
+from harness.records.stored_run import StoredRun
 from harness.reporting.document import markdown, plots_of
-from harness.reporting.report import Run, report_blocks
+from harness.reporting.report import report_blocks
 from harness.selection.claims import Judged
 
 
-def report(run: Run, claims: Sequence[Judged] = ()) -> str:
+def report(run: StoredRun, claims: Sequence[Judged] = ()) -> str:
     """The report without plots, for where there is no folder to put them."""
     return markdown(report_blocks(run, claims, plots=False), "")
 
 
-def write_report(run: Run, path: Path, claims: Sequence[Judged] = ()) -> None:
+def write_report(run: StoredRun, path: Path, claims: Sequence[Judged] = ()) -> None:
     """Write the report, and its plots as SVG into a folder named after it: ``cpu.md`` and ``cpu-plots/*.svg``.
 
     Raises HarnessError where it cannot write.

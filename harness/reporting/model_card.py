@@ -25,7 +25,7 @@ from harness.selection.use_cases import use_cases_of
 from harness.selection.words import paragraph
 
 if TYPE_CHECKING:
-    from harness.reporting.report import Run
+    from harness.records.stored_run import StoredRun
 
 _KINDS = {
     "causal": "A causal language model: a decoder, which writes text on from left to right.",
@@ -86,7 +86,7 @@ class _Candidate:
         return next(iter([*itself, *good]), None)
 
 
-def model_card(run: Run, candidate: str | None = None) -> str:
+def model_card(run: StoredRun, candidate: str | None = None) -> str:
     """The card as Markdown with YAML metadata; ``candidate`` may be left out where the run has one.
 
     Raises HarnessError for a candidate that the run does not have, or where none is named and there are several.
@@ -105,7 +105,7 @@ def model_card(run: Run, candidate: str | None = None) -> str:
     return f"{metadata_block(facts)}\n\n{markdown(blocks, '')}"
 
 
-def _find(run: Run, wanted: str | None) -> _Candidate:
+def _find(run: StoredRun, wanted: str | None) -> _Candidate:
     records = run.records()
     known = {record.subject.candidate: record.subject for record in records if record.kind != "limits"}
     if not known:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatch
-from typing import Any, Protocol
+from typing import Any
 
 from harness.language.markup import code, plain
 from harness.language.say import digits, retell, say
 from harness.records.record import Record
 from harness.records.rows import Row, make_rows
+from harness.records.stored_run import StoredRun
 from harness.reporting import limits, lineage, quality, sections, timing, training
 from harness.reporting.characters import characters_table
 from harness.reporting.claims import claims_table
@@ -26,25 +27,7 @@ from harness.selection.use_cases import use_cases_of
 from harness.selection.words import paragraph, rivals
 
 
-class Run(Protocol):
-    """What is reported on: a run's folder, or a baseline."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def info(self) -> dict[str, Any]:
-        """What ``run.json`` says."""
-        ...
-
-    def records(self) -> list[Record]:
-        """Records of finished tasks."""
-        ...
-
-
-def report_blocks(run: Run, claims: Sequence[Judged] = (), plots: bool = True) -> list[Block]:
+def report_blocks(run: StoredRun, claims: Sequence[Judged] = (), plots: bool = True) -> list[Block]:
     """The whole report; ``claims`` are judged on the same run."""
     records = run.records()
     rows = make_rows(records)
@@ -71,7 +54,7 @@ def report_blocks(run: Run, claims: Sequence[Judged] = (), plots: bool = True) -
     return blocks
 
 
-def _heading(run: Run, rows: Sequence[Row]) -> list[Block]:
+def _heading(run: StoredRun, rows: Sequence[Row]) -> list[Block]:
     suite, corpus = run.info.get("suite", {}), run.info.get("corpus", {})
     counts = {status: sum(row.status == status for row in rows) for status in dict.fromkeys(row.status for row in rows)}
     title = suite.get("title") or run.info.get("suite_name") or run.name
@@ -230,7 +213,7 @@ def _speed(records: Sequence[Record], rows: Sequence[Row], drawn: dict[str, Plot
     return blocks + _plots(drawn, "*-of-limit")
 
 
-def _changes(run: Run, rows: Sequence[Row]) -> list[Block]:
+def _changes(run: StoredRun, rows: Sequence[Row]) -> list[Block]:
     counted = say("Weights by the type that they are stored in, counted in the files that the engine loads.")
     beside = say(
         "The parent is the checkpoint in fp32 torch, on the same tokens. KL is in nats a token; the ratio's interval "

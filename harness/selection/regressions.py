@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from harness.errors import HarnessError
 from harness.records.metrics import METRICS
-from harness.records.record import Record
 from harness.records.roofline import FRACTION_OF
 from harness.records.rows import Row, make_rows
+from harness.records.stored_run import StoredRun
 from harness.records.values import Value
 from harness.selection import comparability
 from harness.selection.comparison import ratio_by_document
@@ -28,21 +28,6 @@ JUDGED = (
 )
 """What is judged of speed and memory; other metrics of theirs, such as percentiles, where a threshold names them."""
 _FAILED = ("failed", "timeout", "out-of-memory", "crashed")
-
-
-class StoredRun(Protocol):
-    """What is compared: a run's folder or a baseline."""
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-
-    @property
-    def info(self) -> dict[str, Any]:
-        """What ``run.json`` says."""
-
-    def records(self) -> list[Record]:
-        """Records of finished tasks."""
 
 
 @dataclass(frozen=True)

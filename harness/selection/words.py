@@ -23,7 +23,7 @@ from harness.selection.phrases import (
 )
 from harness.selection.recommend import Recommendation, Rival, UseCase, recommend
 from harness.selection.rival_words import rivals
-from harness.selection.scores import score, sign
+from harness.selection.scores import compare_by, score, sign
 from harness.selection.sureness_words import limit_sentences, resampling_sentence, way_out_sentences, weight_sentences
 from harness.selection.thresholds import DEFAULTS
 
@@ -142,8 +142,9 @@ def _value(recommendation: Recommendation, chosen: Row) -> str:
 
 def _best_of_tie(recommendation: Recommendation) -> list[str]:
     """The one of a tie that scores best, where a tie breaker chose another: a reader may want it all the same."""
-    best = _leader(recommendation)
-    if best is recommendation.chosen:
+    best, chosen, use_case = _leader(recommendation), recommendation.chosen, recommendation.use_case
+    ahead = None if chosen is None or best is chosen else compare_by(use_case, chosen, best)
+    if ahead is None or abs(ahead.ratio.value - 1) < _least(use_case):
         return []
     value = shown_measures(best, recommendation.use_case)
     places = {"variant": code(best.variant), "value": value}
@@ -152,6 +153,11 @@ def _best_of_tie(recommendation: Recommendation) -> list[str]:
         return [say("By value alone {variant} is ahead, with {value}.", **places)]
     words = "By value alone {variant} is ahead, with {value}; it is the best in {share} of the resamples."
     return [say(words, share=quantity(share, "fraction"), **places)]
+
+
+def _least(use_case: UseCase) -> float:
+    """The share from which a difference in what is wanted most matters; 0 for weighed metrics."""
+    return DEFAULTS.get(METRICS[use_case.objective].measure, 0.0) if use_case.objective else 0.0
 
 
 def _leader(recommendation: Recommendation) -> Row:
@@ -169,7 +175,7 @@ def _weak(chosen: Row) -> list[str]:
         if ratio is not None and not surely_better(ratio, metric):
             found.append(title(metric))
     words = "Beware: it is not surely better than word frequencies at {metrics}."
-    return [say(words, metrics=", ".join(found))] if found else []
+    return [say(words, metrics=say("; ").join(found))] if found else []
 
 
 def _next(recommendation: Recommendation) -> list[str]:
@@ -186,7 +192,7 @@ def _next(recommendation: Recommendation) -> list[str]:
     found = [next_sentence(rival.row, use_case, comparison)]
     if not has_interval(comparison):
         return [*found, say("There are too few readings for an interval.")]
-    least = DEFAULTS.get(METRICS[use_case.objective].measure, 0.0) if use_case.objective else 0.0
+    least = _least(use_case)
     low, high = comparison.ratio.low, comparison.ratio.high
     if low is not None and high is not None and 1 - least < low and high < 1 + least:
         found.append(say("That is less than {least}, which hardly matters.", least=quantity(least, "fraction")))

@@ -15,7 +15,7 @@ from harness.records.rows import Row, make_rows
 from harness.records.run_folder import RECORDS_FILE, RUN_FILE, open_run
 
 if TYPE_CHECKING:
-    from harness.selection.regressions import StoredRun
+    from harness.records.stored_run import StoredRun
 
 
 @dataclass(frozen=True)

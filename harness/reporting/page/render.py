@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from harness.language.say import say, spoken_language
+from harness.records.stored_run import StoredRun
 from harness.reporting.document import Block, Bullets, CodeBlock, Details, Heading, Paragraph
 from harness.reporting.page.drawing import drawing
 from harness.reporting.page.inline import inline, text_of
 from harness.reporting.plots.theme import Plot
-from harness.reporting.report import Run, report_blocks
+from harness.reporting.report import report_blocks
 from harness.reporting.table import NOTHING, Cell, Column, Entry, Header, Table
 from harness.selection.claims import Judged
 
@@ -42,7 +43,7 @@ class Section:
     blocks: tuple[Block, ...]
 
 
-def report_html(run: Run, claims: Sequence[Judged] = ()) -> str:
+def report_html(run: StoredRun, claims: Sequence[Judged] = ()) -> str:
     """The whole report with its plots; ``claims`` are judged on the same run."""
     blocks = report_blocks(run, claims)
     titles = [block.text for block in blocks if isinstance(block, Heading) and block.level == 1]
