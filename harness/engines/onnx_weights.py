@@ -37,7 +37,7 @@ def count_weights(files: Sequence[Path], step: Sequence[Path]) -> Weights:
     for file in files:
         graph = _load(file).graph
         tensors = {tensor.name: tensor for tensor in graph.initializer}
-        packed = {node.input[1] for node in graph.node if node.op_type == "MatMulNBits"}
+        packed = {name for node in graph.node if node.op_type == "MatMulNBits" for name in node.input[1:2]}
         for name, tensor in tensors.items():
             if kind := _STORED.get(tensor.data_type):
                 count = math.prod(tensor.dims)

@@ -10,6 +10,7 @@ import atexit
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
@@ -18,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 
 _FOLDER, _PROGRAM = "HARNESS_SCRATCH", "HARNESS_PROGRAM"
+_LONGEST_BYTES = 107 - len("/pymp-12345678/listener-12345678")
 
 
 def scratch_folder() -> Path:
@@ -25,9 +27,22 @@ def scratch_folder() -> Path:
 
     To be asked for before the process is started that workers are forked from, which will remove it.
     """
-    folder: str = util.get_temp_dir()
+    with _short_temporary_folder():
+        folder: str = util.get_temp_dir()
     os.environ |= {_FOLDER: folder, _PROGRAM: str(os.getpid())}
     return Path(folder)
+
+
+@contextmanager
+def _short_temporary_folder() -> Iterator[None]:
+    """Have temporary folders made in ``/tmp`` where TMPDIR is too long for a socket in it (108 bytes, unix(7))."""
+    before = tempfile.tempdir
+    if len(os.fsencode(tempfile.gettempdir())) > _LONGEST_BYTES:
+        tempfile.tempdir = "/tmp"
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def leave_nothing_at_exit() -> None:

@@ -134,7 +134,7 @@ def test_ctrl_c_twice_ends_at_once_with_one_line_and_leaves_nothing(drawn_suite:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     assert "Traceback" not in said
     assert said.splitlines()[-1] == "harness: interrupted"
     assert psutil.wait_procs(family, timeout=10)[1] == []

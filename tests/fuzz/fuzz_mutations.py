@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -168,7 +169,7 @@ def _changed_value(rng: Random, value: Any) -> Any:
     """The value with one place in it changed, at any depth."""
     children = list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
     if not children or rng.random() < 0.15:
-        return rng.choice(VALUES)
+        return copy.deepcopy(rng.choice(VALUES))
     place = rng.choice(children)
     deeper = isinstance(value[place], dict | list) and len(value[place]) > 0
     if deeper and rng.random() < 0.75:
@@ -180,11 +181,11 @@ def _changed_value(rng: Random, value: Any) -> Any:
         case 1 if isinstance(value, dict):
             value[rng.choice(("", "x", "metric", "value", f"{place}s"))] = value.pop(place)
         case 1 | 2 if isinstance(value, list):
-            value.insert(place, rng.choice(value))
+            value.insert(place, copy.deepcopy(rng.choice(value)))
         case 2:
-            value[place] = value[rng.choice(children)]
+            value[place] = copy.deepcopy(value[rng.choice(children)])
         case _:
-            value[place] = rng.choice(VALUES)
+            value[place] = copy.deepcopy(rng.choice(VALUES))
     return value
 
 
