@@ -105,6 +105,8 @@ class Record:
         version = body.get("schema_version")
         if not isinstance(version, int):
             raise ValueError("'schema_version' is missing")
+        if version < 1:
+            raise ValueError(f"there was no schema version {version}")
         if version > SCHEMA_VERSION:
             raise ValueError(f"schema version {version} is newer than {SCHEMA_VERSION}: use a newer harness")
         _check(body, _RECORD, _OF_RECORD, "")

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import fault_tasks
 import psutil
 import pytest
 
 from harness.errors import HarnessError
 from harness.execution.job import Job, Request, begin
-from harness.execution.local import Result
+from harness.execution.local import LocalExecutor, Result
 from harness.execution.plan import Task
+from harness.records.run_folder import RunFolder, find_runs
+from harness.reporting.markdown import report
 
 pytestmark = pytest.mark.slow
 
@@ -70,7 +75,11 @@ def done(request: Request, disturb: Callable[[], None]) -> Job:
 
 
 def scores(job: Job) -> list[tuple[str, float | None, str]]:
-    records = job.folder.records()
+    return scores_of(job.folder)
+
+
+def scores_of(run: RunFolder) -> list[tuple[str, float | None, str]]:
+    records = run.records()
     return [(r.fact.metric, r.fact.value, r.subject.weights_hash) for r in records if r.fact and r.kind == "score"]
 
 
@@ -110,6 +119,31 @@ def test_an_artefact_that_changes_while_a_run_goes_on_is_made_again(
     assert (f"artefact {checkpoint().parent.name} was damaged, and was made again" in said) is damaged
     assert disturbed.failed() == 0
     assert scores(disturbed) == scores(undisturbed) != []
+
+
+def test_a_number_that_is_none_fails_its_task_and_the_others_go_on(request_of: Request, monkeypatch):
+    executor = partial(LocalExecutor, perform=fault_tasks.perform_with_nan)
+    monkeypatch.setattr("harness.execution.run.LocalExecutor", executor)
+    job = done(request_of, lambda: None)
+    (failed,) = (record for record in job.folder.store.closings() if record.status != "ok")
+    assert (failed.kind, failed.status, failed.facts) == ("score", "failed", 0)
+    assert re.fullmatch(r"\w+ holds a number that is not finite \(value nan\)", failed.reason)
+    assert {record.kind for record in job.folder.store.closings()} == {"candidate", "variant", "score", "memory"}
+    assert "holds a number that is not finite" in report(job.folder, [])
+
+
+def test_two_runs_at_once_share_what_they_prepare_and_find_the_same(
+    drawn_suite: Path, tmp_path: Path, undisturbed: Job
+):
+    command = [sys.executable, "-m", "harness", "run", "--suite", str(drawn_suite), "--cache-dir", str(tmp_path / "c")]
+    both = [
+        subprocess.Popen([*command, "--runs-dir", str(tmp_path / name)], stdout=subprocess.DEVNULL)
+        for name in ("first", "second")
+    ]
+    assert [each.wait(timeout=120) for each in both] == [0, 0]
+    runs = [find_runs(tmp_path / name)[0] for name in ("first", "second")]
+    assert [path.name.partition("-")[0] for path in (tmp_path / "c" / "checkpoints").glob("*/")] == ["drawn"]
+    assert scores_of(runs[0]) == scores_of(runs[1]) == scores(undisturbed)
 
 
 def test_a_run_folder_that_vanishes_ends_the_run_with_one_line(request_of: Request):
