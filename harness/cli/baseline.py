@@ -32,12 +32,10 @@ def save(
 ) -> None:
     """Keep a run as NAME, in one file that can be committed."""
     from harness.records.baselines import save_baseline
-    from harness.records.damage import told_as_damage
     from harness.records.run_folder import find_run
 
     found = find_run(run, runs_dir.expanduser())
-    with told_as_damage(found.name):
-        path = save_baseline(found, name, baselines_dir.expanduser(), overwrite=force)
+    path = save_baseline(found, name, baselines_dir.expanduser(), overwrite=force)
     print(f"baseline {name}: {path}, of run {found.name}", file=sys.stderr)
 
 

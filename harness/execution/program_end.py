@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 
 _FOLDER, _PROGRAM = "HARNESS_SCRATCH", "HARNESS_PROGRAM"
+_KEPT = "kept"
 _LONGEST_BYTES = 107 - len("/pymp-12345678/listener-12345678")
 
 
@@ -45,15 +46,28 @@ def _short_temporary_folder() -> Iterator[None]:
         tempfile.tempdir = before
 
 
+@contextmanager
+def scratch_kept() -> Iterator[None]:
+    """Inside the block that process may be ended without the folder, which its program goes on with."""
+    kept = scratch_folder() / _KEPT
+    kept.touch()
+    try:
+        yield
+    finally:
+        kept.unlink()
+
+
 def leave_nothing_at_exit() -> None:
     """Remove the program's temporary folder when this process ends, and end at once: to take apart the interpreter
     with all that was imported takes seconds on a busy machine, and is of no use. Its forks leave the folder alone."""
     folder, mine = os.environ.get(_FOLDER), os.getpid()
 
     def leave() -> None:
-        if folder and os.getpid() == mine:
+        if os.getpid() != mine:
+            return
+        if folder and not Path(folder, _KEPT).exists():
             shutil.rmtree(folder, ignore_errors=True)
-            os._exit(0)
+        os._exit(0)
 
     atexit.register(leave)
 

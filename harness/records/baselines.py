@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.records.damage import DAMAGE
+from harness.records.damage import DAMAGE, told_as_damage
 from harness.records.json_text import parse_json
 from harness.records.metrics import METRICS
 from harness.records.record import Record
@@ -47,11 +47,13 @@ def save_baseline(run: RunFolder, name: str, folder: Path, overwrite: bool = Fal
     """Keep a run under a name, in ``folder/NAME.json``; the file is written whole or not at all.
 
     Raises HarnessError for a bad name, for a run without a variant that was measured to its end, where there is such a
-    baseline already and ``overwrite`` is not set, and where the folder cannot be written.
+    baseline already and ``overwrite`` is not set, where the run is damaged, and where the folder cannot be written.
     """
     path = baseline_path(name, folder)
     records = run.records()
-    if not any(row.status == "ok" for row in make_rows(records)):
+    with told_as_damage(run.name):
+        measured = any(row.status == "ok" for row in make_rows(records))
+    if not measured:
         raise HarnessError(f"run '{run.name}' has no variant that was measured to its end: it is no baseline")
     if path.exists() and not overwrite:
         raise HarnessError(f"there is a baseline '{name}' already ({path}); --force replaces it")

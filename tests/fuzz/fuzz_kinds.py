@@ -96,6 +96,8 @@ def _write_stored(rng: Random, folder: Path) -> None:
 def _changed(rng: Random, record: dict[str, Any]) -> Any:
     """A record with another value anywhere, with odd values of the right types, or with anything in what readers of
     records do not look into: samples, protocols and conditions."""
+    if not (isinstance(record, dict) and isinstance(record.get("fact"), dict | None)):
+        return record  # changed before
     within = record["fact"] or record
     place = rng.choice([key for key in ("samples", "protocol", "conditions") if key in within])
     match rng.randrange(5):
