@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Protocol
@@ -66,11 +66,11 @@ class Runner:
         offline: bool,
         blimp: BlimpPairs | None = None,
         timed: bool = True,
-        start_executor: Callable[[], Executor] | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self.folder, self.plan, self.corpus, self.environment = folder, plan, corpus, environment
         self.cache_dir, self.offline = cache_dir, offline
-        self._start_executor = start_executor
+        self._executor = executor
         self._by_hash = {task.hash: task for task in plan.tasks}
         self._tasks = tuple(task for task in plan.tasks if timed or task.kind not in TIMING)
         split = plan.suite.evaluation.split
@@ -130,7 +130,7 @@ class Runner:
         except Timeout:
             raise HarnessError(f"another run is writing to {self.folder.path}") from None
         with lock, self._interrupts:
-            executor = (self._start_executor or self._local_executor)()
+            executor = self._executor or LocalExecutor(self.environment.threads, self.offline)
             queue = Queue(self.pending(executor.resume(self._timed_where())))
             try:
                 self._work_off(queue, executor, listener)
@@ -139,9 +139,6 @@ class Runner:
                 for task in queue.running():
                     self._store(task, Result("interrupted", "Ctrl-C", None, "", 0.0))
                 raise
-
-    def _local_executor(self) -> Executor:
-        return LocalExecutor(self.environment.threads, self.offline)
 
     def _work_off(self, queue: Queue, executor: Executor, listener: Listener) -> None:
         while queue:
