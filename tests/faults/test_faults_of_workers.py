@@ -152,3 +152,14 @@ def test_a_program_that_is_killed_leaves_no_process_and_no_file(tmp_path: Path, 
     assert alive == []
     left = [path.name for path in tmp_path.iterdir()]
     assert [name for name in left if not name.startswith("torchinductor_")] == []  # a cache that torch keeps
+
+
+def test_a_folder_for_temporary_files_too_long_for_a_socket_ends_nothing(tmp_path: Path):
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    program = PROGRAM.format(tests=str(Path(__file__).parent)).replace('"hang", 600', '"tell_of_a_child", 600')
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "TMPDIR": str(long)}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout.split()) == (0, ["imported", "working"])
+    assert [path.name for path in long.iterdir() if not path.name.startswith("torchinductor_")] == []
