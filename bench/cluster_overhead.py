@@ -1,4 +1,4 @@
-"""What a task costs on a Ray cluster beside plain Ray: a thousand tasks that do nothing, on three nodes of this machine.
+"""What a task costs on a Ray cluster beside plain Ray: tasks that do nothing, on three nodes of this machine.
 
     python bench/cluster_overhead.py [--tasks 1000] [--rounds 5]
 
@@ -26,7 +26,7 @@ from ray.cluster_utils import Cluster as Raylets
 
 from harness.execution.executor import Assignment, Result
 from harness.execution.job import Job, Request, begin
-from harness.execution.ray_executor import Cluster, RayExecutor
+from harness.execution.ray_executor import RayExecutor
 
 NODES = 3
 
@@ -105,8 +105,8 @@ def job_of(tasks: int, folder: Path) -> Job:
 
 def on_cluster(job: Job, folder: Path) -> RayExecutor:
     """An executor whose nodes perform stubs in place."""
-    cluster = Cluster(storage=str(folder / "storage"))
-    return RayExecutor(job.folder.name, job.plan, job.runner.environment, True, cluster, empty)
+    storage = str(folder / "storage")
+    return RayExecutor(job.folder.name, job.plan, job.runner.environment, True, "", storage, empty)
 
 
 def executor(tasks: int, folder: Path) -> float:

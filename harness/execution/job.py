@@ -16,7 +16,7 @@ from harness.execution.environment import worker_environment
 from harness.execution.estimate import Estimate
 from harness.execution.executor import Executor
 from harness.execution.plan import CODE, Plan, Task, make_plan, wanted_variants
-from harness.execution.ray_executor import Cluster, RayExecutor
+from harness.execution.ray_executor import RayExecutor
 from harness.execution.run import Listener, Runner
 from harness.execution.sources import corpus_of, missing_checkpoints, without_network
 from harness.items.blimp import BlimpPairs, load_blimp
@@ -114,10 +114,10 @@ def _executor(request: Request, plan: Plan, environment: Environment, run: str, 
         Storage.at(request.storage).check()
         os.environ["HARNESS_STORAGE"] = request.storage
     if request.executor == "local":
-        if kinds := sorted({getattr(task.subject, "machine", "") for task in plan.tasks} - {""}):
+        if kinds := sorted({task.subject.machine for task in plan.tasks} - {""}):
             raise HarnessError(f"variants ask for machines of the kinds {', '.join(kinds)}: see --executor ray")
         return None
-    return RayExecutor(run, plan, environment, offline, Cluster(request.address, request.storage))
+    return RayExecutor(run, plan, environment, offline, request.address, request.storage)
 
 
 def _identity(named: NamedSuite, corpus: Corpus, environment: Environment, blimp: BlimpPairs | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 import uuid
@@ -21,15 +20,16 @@ from harness.execution.local import LocalExecutor
 from harness.execution.orders import Prepared, WorkOrder
 from harness.execution.plan import CODE
 from harness.records.environment import Environment, conditions, snapshot
-from harness.records.hashing import code_digest
+from harness.records.hashing import code_digest, digest, short
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node as it describes itself. ``key`` names its machine within a run, and tells nothing of it; ``storage`` says
-    why the artefacts' storage cannot be reached from it, and is empty where it can."""
+    """A node as it describes itself. ``key`` and ``machine`` name it and its machine within a run, and tell nothing of
+    them; ``storage`` says why the artefacts' storage cannot be reached from it, and is empty where it can."""
 
     key: str
+    machine: str
     environment: Environment
     code: str
     storage: str
@@ -40,16 +40,20 @@ class Bundle:
     """What is sent to a node with a task: where artefacts are shared (empty for nowhere), and what performs an order
     in place of a worker process, to test scheduling alone."""
 
-    assignment: Assignment
+    assignment: Assignment | None
     threads: int
     offline: bool
     storage: str
     instead: Callable[[Any], Result] | None = None
 
+    def of(self, assignment: Assignment) -> Bundle:
+        """The same with another task."""
+        return replace(self, assignment=assignment)
+
 
 def describe(run: str, threads: int, storage: str) -> Node:
     """What this node is. ``run`` makes its key another one in every run."""
-    return Node(_key(run), snapshot(threads), code_digest(*CODE), _unreachable(storage))
+    return Node(_key(run), _machine(run), snapshot(threads), code_digest(*CODE), _unreachable(storage))
 
 
 def perform_on_node(bundle: Bundle, run: str) -> Result:
@@ -57,26 +61,27 @@ def perform_on_node(bundle: Bundle, run: str) -> Result:
 
     What is prepared comes out of the node's cache or the shared storage where it was made before, on any node.
     """
+    assert bundle.assignment is not None
     if bundle.instead is not None:
         return replace(bundle.instead(bundle.assignment.order), node=_key(run))
     os.environ["HARNESS_STORAGE"] = bundle.storage
     with _no_main_module():
-        result = _perform(bundle)
+        result = _perform(bundle.assignment, bundle)
     return replace(result, node=_key(run), environment=snapshot(bundle.threads).hash)
 
 
-def _perform(bundle: Bundle) -> Result:
-    expected = getattr(bundle.assignment.order, "prepared", None)
+def _perform(assignment: Assignment, bundle: Bundle) -> Result:
+    expected = getattr(assignment.order, "prepared", None)
     prepared: Prepared | None = None
-    for need in bundle.assignment.before:
+    for need in assignment.before:
         found = _prepared_here(need, bundle, prepared)
         if isinstance(found, Result):
             return found
         prepared = found
     if prepared and expected and prepared.checkpoint.weights_hash != expected.checkpoint.weights_hash:
-        reason = f"this node has other weights of {bundle.assignment.task.subject.candidate} than were prepared"
+        reason = f"this node has other weights of {assignment.task.subject.candidate} than were prepared"
         return Result("failed", reason, None, "", 0.0)
-    return _run(bundle.assignment, bundle, prepared)
+    return _run(assignment, bundle, prepared)
 
 
 def _prepared_here(need: Assignment, bundle: Bundle, before: Prepared | None) -> Prepared | Result:
@@ -123,8 +128,11 @@ def _key(run: str) -> str:
     """Names this machine and its raylet, in a way that leads back to neither."""
     import ray
 
-    about = f"{run} {uuid.getnode()} {ray.get_runtime_context().get_node_id()}"
-    return hashlib.sha256(about.encode()).hexdigest()[:8]
+    return short(digest([_machine(run), ray.get_runtime_context().get_node_id()]))
+
+
+def _machine(run: str) -> str:
+    return short(digest([run, uuid.getnode()]))
 
 
 def _unreachable(storage: str) -> str:

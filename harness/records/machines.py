@@ -22,11 +22,11 @@ class Machine:
 def machines_of(info: Mapping[str, Any]) -> list[Machine]:
     """The machines of a run on a cluster, as it lists them; of another run, the one on which it was started."""
     listed = info.get("machines")
-    if not isinstance(listed, Mapping):
+    if not isinstance(listed, list):
         found = info.get("environment")
         environment = found if isinstance(found, Mapping) else {}
         return [Machine(str(environment.get("hash", "")), "", environment)]
-    return [Machine(name, str(each.get("kind", "")), each, int(each.get("nodes", 1))) for name, each in listed.items()]
+    return [Machine(str(each["hash"]), str(each.get("kind", "")), each, int(each.get("nodes", 1))) for each in listed]
 
 
 def instructions(info: Mapping[str, Any], kind: str) -> list[str]:

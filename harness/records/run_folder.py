@@ -73,12 +73,13 @@ def create_run(runs_dir: Path, suite_name: str, identity: str, info: dict[str, A
     return RunFolder(path, body)
 
 
-def with_machines(run: RunFolder, machines: dict[str, Any]) -> RunFolder:
-    """The run with the machines of a cluster, by the hash of their environment, beside those that it has already.
+def with_machines(run: RunFolder, machines: list[dict[str, Any]]) -> RunFolder:
+    """The run with the machines of a cluster, beside others that it was measured on before.
 
     Raises HarnessError where ``run.json`` cannot be written.
     """
-    info = {**run.info, "machines": {**run.info.get("machines", {}), **machines}}
+    listed = {(each["hash"], each["kind"]): each for each in [*run.info.get("machines", []), *machines]}
+    info = {**run.info, "machines": list(listed.values())}
     try:
         write_whole(run.path / RUN_FILE, json.dumps(info, indent=1, ensure_ascii=False))
     except OSError as error:

@@ -39,9 +39,9 @@ def machines_table(info: Mapping[str, Any], records: Sequence[Record]) -> Table 
     if "machines" not in info:
         return None
     headers = tuple(map(say, ("kind", "CPU", "cores", "memory", "GPUs", "nodes", "variants timed")))
-    timed = {(record.environment, record.subject.variant) for record in records if record.kind == "time"}
-    counts = Counter(environment for environment, _ in timed)
-    lines = tuple(_line(each, counts[each.hash]) for each in machines_of(info))
+    timed = {(record.environment, record.subject) for record in records if record.kind == "time"}
+    counts = Counter((environment, subject.machine) for environment, subject in timed)
+    lines = tuple(_line(each, counts[each.hash, each.kind]) for each in machines_of(info))
     return Table(headers, lines, left=2)
 
 

@@ -16,11 +16,11 @@ from harness.records.rows import make_rows
 SMALL, LARGE = "mini/torch/fp32/cpu@small", "mini/torch/fp32/cpu@large"
 INFO = {
     "environment": {"hash": "env-0", "isa": ["sse"]},
-    "machines": {
-        "env-1": {"hash": "env-1", "cpu": "Small CPU", "isa": ["avx2"], "kind": "small", "nodes": 2},
-        "env-2": {"hash": "env-2", "cpu": "Large CPU", "isa": ["avx2", "avx512_vnni"], "kind": "large", "nodes": 1},
-        "env-3": {"hash": "env-3", "cpu": "Other CPU", "isa": ["avx2", "fma"], "kind": "large", "nodes": 1},
-    },
+    "machines": [
+        {"hash": "env-1", "cpu": "Small CPU", "isa": ["avx2"], "kind": "small", "nodes": 2},
+        {"hash": "env-2", "cpu": "Large CPU", "isa": ["avx2", "avx512_vnni"], "kind": "large", "nodes": 1},
+        {"hash": "env-3", "cpu": "Other CPU", "isa": ["avx2", "fma"], "kind": "large", "nodes": 1},
+    ],
 }
 
 

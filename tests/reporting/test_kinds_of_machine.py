@@ -24,12 +24,12 @@ from harness.selection.stored_rounds import Drift
 
 PREFILL, DECODE, ENCODE = "prefill_tokens_per_second", "decode_tokens_per_second", "encode_tokens_per_second"
 ABOUT = INFO["environment"]
-MACHINES = {
-    "env-small": {**ABOUT, "hash": "env-small", "cpu": "Small|CPU", "kind": "small", "nodes": 3},
-    "env-large": {**ABOUT, "hash": "env-large", "cpu": "Large CPU", "cores": 64, "isa": ["avx512_vnni"],
+MACHINES = [
+    {**ABOUT, "hash": "env-small", "cpu": "Small|CPU", "kind": "small", "nodes": 3},
+    {**ABOUT, "hash": "env-large", "cpu": "Large CPU", "cores": 64, "isa": ["avx512_vnni"],
                   "gpus": ["H100, 550.1, 80 GiB"], "kind": "large", "nodes": 1},
-    "env-none": {**ABOUT, "hash": "env-none", "kind": "", "nodes": 1},
-}  # fmt: skip
+    {**ABOUT, "hash": "env-none", "kind": "", "nodes": 1},
+]  # fmt: skip
 
 
 def measured(variant: str, factor: float, precision_share: float = 0.0):

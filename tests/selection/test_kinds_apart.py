@@ -65,9 +65,10 @@ def test_a_recommendation_chooses_among_all_kinds():
 
 def on_machines(**kinds: str) -> dict[str, Any]:
     """What a run says that used a CPU for each kind."""
-    listed = {
-        f"env-{kind}": {**INFO["environment"], "cpu": cpu, "kind": kind, "nodes": 1} for kind, cpu in kinds.items()
-    }
+    listed = [
+        {**INFO["environment"], "hash": f"env-{kind}", "cpu": cpu, "kind": kind, "nodes": 1}
+        for kind, cpu in kinds.items()
+    ]
     return {**INFO, "machines": listed}
 
 
