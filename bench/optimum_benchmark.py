@@ -199,7 +199,9 @@ def stop_watch(asked: argparse.Namespace) -> Reading:
         return torch.zeros(len(input_ids), dtype=torch.bool)
 
     base, start = psutil.Process().memory_info().rss / 2**20, time.perf_counter()
-    model = AutoModelForCausalLM.from_pretrained(asked.candidate, dtype=torch.float32).eval()
+    model = AutoModelForCausalLM.from_pretrained(
+        asked.candidate, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+    ).eval()
     load = time.perf_counter() - start
     ids = torch.randint(model.config.vocab_size, (1, asked.prompt), generator=torch.Generator().manual_seed(0))
     options = {"min_new_tokens": asked.new, "max_new_tokens": asked.new, "do_sample": False, "pad_token_id": 0}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 
 EXIT_REGRESSED = 1
 EXIT_BAD_INPUT = 2
@@ -11,11 +12,32 @@ EXIT_UNDECIDED = 3
 EXIT_TASKS_FAILED = 4
 EXIT_INTERRUPTED = 130
 
+LONGEST = 1000
+"""Letters of an error: what it quotes from a file may be as long as the file."""
+_LINE_END = re.compile(r"\s*[\r\n]\s*")
+
 
 class HarnessError(Exception):
     """Bad input, configuration or data; printed as one line, without a traceback."""
 
     exit_code = EXIT_BAD_INPUT
+
+    def __init__(self, text: str, below: Sequence[str] = ()) -> None:
+        """``below`` are further lines, where an error has a list to tell."""
+        super().__init__(text)
+        self.below = below
+
+    def __str__(self) -> str:
+        """One line that a terminal can show, whatever was quoted: control characters are spelled out."""
+        return "\n  ".join(map(_one_line, (super().__str__(), *self.below)))
+
+
+def _one_line(text: str) -> str:
+    if len(text) <= LONGEST and text.isprintable():
+        return text
+    line = _LINE_END.sub(" ", text.strip())[: LONGEST + 1]
+    shown = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
+    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
 
 
 class UnavailableError(HarnessError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,8 @@ def working_tree(project: Path) -> Checkout:
 def base_checkout(project: Path, revision: str) -> Iterator[Checkout]:
     """The revision in a git worktree of its own, which is removed again. Raises HarnessError for an unknown one."""
     try:
+        if revision.startswith("-"):
+            raise HarnessError("git would take it for an option")
         commit = _git(project, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").strip()
     except HarnessError:
         raise HarnessError(f"'{revision}' is no revision of the project in {project}") from None
@@ -58,18 +61,47 @@ def base_checkout(project: Path, revision: str) -> Iterator[Checkout]:
 
 
 def set_up(checkout: Checkout, command: str) -> Checkout:
-    """Run a command of the user's in a checkout; where it leaves ``.venv``, that Python runs the checkout from then on.
+    """Run commands of the user's, joined by ``&&``, in a checkout; where they leave ``.venv``, that Python runs the
+    checkout from then on.
 
-    Raises HarnessError with the last line that the command printed when it fails.
+    Raises HarnessError with the last line that a command printed when it fails.
     """
-    if not command:
-        return checkout
-    finished = subprocess.run(command, shell=True, cwd=checkout.folder, capture_output=True, text=True, check=False)  # noqa: S602 - the user's own
-    if finished.returncode:
-        lines = (finished.stderr.strip() or finished.stdout.strip()).splitlines()
-        raise HarnessError(f"--setup failed at {checkout.revision}: {lines[-1] if lines else finished.returncode}")
+    for words in setup_commands(command):
+        try:
+            finished = subprocess.run(words, cwd=checkout.folder, capture_output=True, text=True, check=False)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise HarnessError(f"--setup failed at {checkout.revision}: {words[0]}: {reason}") from error
+        if finished.returncode:
+            lines = (finished.stderr.strip() or finished.stdout.strip()).splitlines()
+            raise HarnessError(f"--setup failed at {checkout.revision}: {lines[-1] if lines else finished.returncode}")
     python = checkout.folder / ".venv" / "bin" / "python"
     return Checkout(checkout.revision, checkout.folder, python) if python.exists() else checkout
+
+
+def setup_commands(text: str) -> list[list[str]]:
+    """The commands of ``one && other``, each as its words; they are run as they stand, not by a shell.
+
+    Raises HarnessError for what only a shell can do.
+    """
+    reader = shlex.shlex(text, posix=True, punctuation_chars=True)
+    reader.whitespace_split, reader.commenters = True, ""
+    commands: list[list[str]] = [[]]
+    try:
+        for word in reader:
+            if word == "&&":
+                commands.append([])
+            elif word and set(word) <= set("();<>|&"):
+                raise HarnessError(f"--setup: '{word}' needs a shell, which is not used: write a script and name it")
+            else:
+                commands[-1].append(word)
+    except ValueError as error:
+        raise HarnessError(f"--setup: {str(error).lower()}") from None
+    if commands == [[]]:
+        return []
+    if not all(commands):
+        raise HarnessError("--setup: expected a command before and after each '&&'")
+    return commands
 
 
 def _git(folder: Path, *words: str) -> str:

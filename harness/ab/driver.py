@@ -21,7 +21,8 @@ from harness.errors import HarnessError
 from harness.execution.environment import worker_environment
 from harness.execution.interrupts import Interrupts
 from harness.records.blocks import AGAIN, BASE, NEW, Block
-from harness.records.environment import available_cores, without_home
+from harness.records.environment import available_cores
+from harness.records.privacy import all_without_private
 from harness.records.run_folder import RunFolder, fresh_folder, open_run, write_whole
 from harness.selection.looks import Looks, usable
 from harness.selection.regressions import Change, Verdicts, compare_runs
@@ -203,4 +204,4 @@ def _write(folder: Path, request: AbRequest, checkouts: Mapping[str, Checkout], 
         "minutes": request.minutes,
         **more,
     }
-    write_whole(folder / AB_FILE, without_home(json.dumps(about, indent=1, ensure_ascii=False)))
+    write_whole(folder / AB_FILE, json.dumps(all_without_private(about), indent=1, ensure_ascii=False))

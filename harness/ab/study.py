@@ -20,7 +20,8 @@ from harness.errors import HarnessError
 from harness.execution.environment import worker_environment
 from harness.execution.interrupts import Interrupts
 from harness.records.blocks import AGAIN, BASE, BlockStore
-from harness.records.environment import available_cores, snapshot, without_home
+from harness.records.environment import available_cores, snapshot
+from harness.records.privacy import without_private
 from harness.records.run_folder import fresh_folder, write_whole
 from harness.selection.error_rates import SAME, SLOWER, Study
 from harness.speed.timing import Timing
@@ -101,4 +102,4 @@ def read_study(folder: Path) -> Study:
 
 def _about(request: StudyRequest, threads: int | None) -> dict[str, Any]:
     environment = snapshot(threads or available_cores()).as_dict()
-    return {"schema_version": 1, "command": without_home(request.command), "environment": environment}
+    return {"schema_version": 1, "command": without_private(request.command), "environment": environment}

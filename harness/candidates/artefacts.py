@@ -9,13 +9,13 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from harness.errors import HarnessError
@@ -39,8 +39,13 @@ class Artefact:
         return digest(self.files)
 
 
+Seal = dict[str, tuple[int, int, int]]
+"""Of every file of a folder its size, the time of its last change (ns) and its inode: what tells, without reading them,
+whether files are still those that were checked."""
+
+
 class ArtefactStore:
-    """A cache folder of artefacts.
+    """A cache folder of artefacts. ``damaged`` names those that it has found damaged and made again.
 
     An artefact is built aside and renamed into place, so that it is whole or absent; a lock a name lets several
     runs share one cache. The hashes of its files are checked whenever it is taken out: one that was cut short or
@@ -49,6 +54,7 @@ class ArtefactStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.damaged: list[str] = []
 
     def place(self, kind: str, label: str, description: Any) -> Path:
         """Where the artefact with this description is, or would be."""
@@ -57,9 +63,10 @@ class ArtefactStore:
     def workplace(self, kind: str, label: str, description: Any) -> Path:
         """A folder, outside of the artefact, in which what makes it can keep its state; it is made where it is absent.
 
-        Those not written to for ``ABANDONED_DAYS`` are removed. Raises HarnessError when it cannot be made.
+        Those not written to for ``ABANDONED_DAYS`` are removed, unless their artefact is being made right now, whatever
+        the clock says. Raises HarnessError when it cannot be made.
         """
-        folder = self.folder / "unfinished" / self.place(kind, label, description).name
+        folder = self._workplace(kind, label, description)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -67,8 +74,17 @@ class ArtefactStore:
         for other in folder.parent.iterdir():
             with suppress(OSError):  # another run may be done with its own and remove it right now
                 if other != folder and time.time() - other.stat().st_mtime > ABANDONED_DAYS * 86_400:
-                    shutil.rmtree(other, ignore_errors=True)
+                    with _nobody_makes(self.folder / kind / other.name) as free:
+                        if free:
+                            shutil.rmtree(other, ignore_errors=True)
         return folder
+
+    def clear_workplace(self, kind: str, label: str, description: Any) -> None:
+        """Remove what was kept to go on with, once the artefact itself is there."""
+        shutil.rmtree(self._workplace(kind, label, description), ignore_errors=True)
+
+    def _workplace(self, kind: str, label: str, description: Any) -> Path:
+        return self.folder / "unfinished" / self.place(kind, label, description).name
 
     def get(self, kind: str, label: str, description: Any, build: Callable[[Path], None]) -> Artefact:
         """Take the artefact out, calling ``build`` with an empty folder if it is not there whole.
@@ -91,9 +107,9 @@ class ArtefactStore:
     def _build(self, place: Path, description: Any, build: Callable[[Path], None]) -> Artefact:
         if place.exists():
             print(f"artefact {place.name} is damaged: making it again", file=sys.stderr)
+            self.damaged.append(place.name)
             shutil.rmtree(place)
-        for leftover in place.parent.glob(f".{place.name}-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        _clear_asides(place)
         aside = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
         try:
             build(aside)
@@ -119,6 +135,55 @@ def open_artefact(place: Path) -> Artefact | None:
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
     return Artefact(place, files) if intact else None
+
+
+def seal_of(folder: Path) -> Seal:
+    """The seal of a folder's files; empty where there is no folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): _state_of(path) for path in files}
+
+
+def is_broken(folder: Path, seal: Seal) -> bool:
+    """Whether a file of the seal is gone or is another one; others beside them, such as an engine's, do not count."""
+    try:
+        return any(_state_of(folder / name) != state for name, state in seal.items())
+    except OSError:
+        return True
+
+
+def _state_of(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def _clear_asides(place: Path) -> None:
+    """Remove what killed builds left beside ``place``: its own, whose lock is held, and those that nobody works on."""
+    for aside in place.parent.glob(".*-*"):
+        name = aside.name[1:].rpartition("-")[0]
+        if name == place.name:
+            shutil.rmtree(aside, ignore_errors=True)
+        elif name and aside.is_dir():
+            with _nobody_makes(place.with_name(name)) as free:
+                if free:
+                    shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _nobody_makes(place: Path) -> Iterator[bool]:
+    """Whether no process makes the artefact at ``place`` right now; if so, none begins to within the block."""
+    if not place.parent.is_dir():
+        yield True
+        return
+    lock = FileLock(place.with_name(place.name + ".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def _disk_error(error: OSError, folder: Path) -> Exception:

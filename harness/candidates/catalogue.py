@@ -34,7 +34,8 @@ class Candidate:
     def description(self, corpus_hash: str) -> dict[str, Any]:
         """Everything that decides this candidate's weights: for those made here also corpus, code and versions."""
         if self.spec.origin == "published":
-            local = {"content": folder_digests(Path(self.spec.path).expanduser())} if self.spec.path else {}
+            trusted = self.spec.trust_remote_code
+            local = {"content": folder_digests(Path(self.spec.path).expanduser(), trusted)} if self.spec.path else {}
             return {"spec": self.spec.as_description(), **local}
         return {
             "spec": self.spec.as_description(),
@@ -102,12 +103,17 @@ def local_checkpoint(candidate: Candidate, folder: str) -> CandidateSpec:
         )
     if not Path(folder).expanduser().is_dir():
         raise HarnessError(f"candidate '{candidate.name}': no checkpoint folder {folder}")
-    return CandidateSpec(origin="published", family=spec.family, title=spec.title, path=folder)
+    kept = {key: getattr(spec, key) for key in ("family", "title", "trust_remote_code")}
+    return CandidateSpec(origin="published", path=folder, **kept)
 
 
-def folder_digests(folder: Path) -> dict[str, str]:
-    """The SHA-256 of the files of a checkpoint folder that matter. Raises HarnessError where there is none."""
+def folder_digests(folder: Path, with_code: bool = False) -> dict[str, str]:
+    """The SHA-256 of the files of a checkpoint folder that matter, of Python code too where it is run.
+
+    Raises HarnessError where there is no such folder.
+    """
     if not folder.is_dir():
         raise HarnessError(f"no checkpoint folder {folder}")
-    kinds = (".safetensors", ".json", ".txt", ".model", ".gguf")
-    return {path.name: file_digest(path) for path in sorted(folder.iterdir()) if path.suffix in kinds}
+    kinds = (".safetensors", ".json", ".txt", ".model", ".gguf", *([".py"] if with_code else []))
+    files = [path for path in sorted(folder.iterdir()) if path.suffix in kinds and path.is_file()]
+    return {path.name: file_digest(path) for path in files}

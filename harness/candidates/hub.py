@@ -13,6 +13,8 @@ from harness.errors import UnavailableError
 _FILES = ["*.safetensors", "*.json", "*.txt", "*.model"]
 _FOLDERS = ["*/*"]
 """Exports for other runtimes, which are not taken."""
+MISUNDERSTOOD = (OSError, ValueError, LookupError, TypeError, AttributeError, AssertionError, RuntimeError)
+"""What the hub's library raises: errors of its own and of the network are OSErrors, the rest comes of odd answers."""
 _PROBE_SECONDS = 5.0
 
 
@@ -47,8 +49,10 @@ def cached(reference: str) -> Path | None:
     return folder if whole else None
 
 
-def checkpoint_folder(reference: str, offline: bool) -> Path:
+def checkpoint_folder(reference: str, offline: bool, with_code: bool = False) -> Path:
     """The folder of a repository's checkpoint, from the cache when ``offline``, else brought up to date.
+
+    Python code is fetched only ``with_code``; nothing is run here.
 
     Raises UnavailableError where it cannot be had.
     """
@@ -58,13 +62,17 @@ def checkpoint_folder(reference: str, offline: bool) -> Path:
             raise UnavailableError(f"{reference} is not in the hub's cache (offline); {remedy}")
         return folder
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
+
+    from harness.candidates.hub_answers import answers_checked
 
     repository, _, revision = reference.partition("@")
+    wanted = [*_FILES, *(["*.py"] if with_code else [])]
     try:
-        return Path(
-            snapshot_download(repository, revision=revision or None, allow_patterns=_FILES, ignore_patterns=_FOLDERS)
-        )
-    except (OSError, ValueError, HfHubHTTPError) as error:
-        first = (str(error).splitlines() or ["no reason given"])[0]
+        with answers_checked():
+            downloaded = snapshot_download(
+                repository, revision=revision or None, allow_patterns=wanted, ignore_patterns=_FOLDERS
+            )
+        return Path(downloaded)
+    except MISUNDERSTOOD as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
         raise UnavailableError(f"{reference} cannot be had from the hub: {first}; {remedy}") from error

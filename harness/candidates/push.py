@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.candidates.artefacts import MANIFEST
+from harness.candidates.hub import MISUNDERSTOOD
 from harness.errors import HarnessError
 
 
@@ -30,7 +31,6 @@ def push(folder: Path, repository: str, private: bool) -> str:
     Raises HarnessError where the hub refuses or the connection breaks; the folder stays as it is.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
 
     api = HfApi()
     try:
@@ -41,7 +41,7 @@ def push(folder: Path, repository: str, private: bool) -> str:
             ignore_patterns=[MANIFEST],
             commit_message="Upload the checkpoint",
         )
-    except (HfHubHTTPError, OSError, RuntimeError, ValueError) as error:
+    except MISUNDERSTOOD as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise HarnessError(
             f"the upload to {repository} did not end: {first}; nothing is lost: the checkpoint is in {folder}; again: "

@@ -5,12 +5,13 @@ These models only describe; nothing here imports torch or reads weights.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from harness.errors import nearest
 
@@ -110,10 +111,15 @@ class PruningSpec(Description):
 class WheelSpec(Description):
     """A file inside a wheel of a package index, identified by its hash."""
 
-    requirement: str = Field(pattern=r"^[A-Za-z0-9_.-]+==[A-Za-z0-9_.]+$", description="NAME==VERSION")
+    requirement: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*==[A-Za-z0-9_.]+$", description="NAME==VERSION")
     file: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
+
+_HUB = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?(@[A-Za-z0-9][\w./-]*)?", re.ASCII)
+"""Names that are made into paths and addresses: no empty part, none that begins with a dot or a dash."""
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 DEFAULT_ENTRIES = 4096
 """Of a tokenizer where 'vocabulary' is not given."""
@@ -129,6 +135,7 @@ class CandidateSpec(Description):
     hub: str | None = Field(default=None, description="repository of the Hugging Face hub, NAME or NAME@REVISION")
     path: str | None = Field(default=None, description="local checkpoint folder")
     wheel: WheelSpec | None = None
+    trust_remote_code: bool = Field(default=False, description="run Python code that lies with the checkpoint")
     # trained, distilled, pruned and random
     architecture: Architecture | None = None
     shape: dict[str, int] = Field(default_factory=dict, description="keys of the architecture's configuration")
@@ -149,8 +156,24 @@ class CandidateSpec(Description):
             return {**table, "training": with_recipe(table["training"], table.get("family"))}
         return table
 
+    @field_validator("hub")
+    @classmethod
+    def _name_of_the_hub(cls, value: str | None) -> str | None:
+        if value is not None and (not _HUB.fullmatch(value) or ".." in value or "//" in value):
+            raise ValueError(f"{value!r} is no repository of the hub: expected NAME or NAME@REVISION")
+        return value
+
+    @field_validator("path")
+    @classmethod
+    def _one_line(cls, value: str | None) -> str | None:
+        if value is not None and (not value or _CONTROL.search(value)):
+            raise ValueError(f"{value!r} is no folder: expected a path on one line")
+        return value
+
     @model_validator(mode="after")
     def _complete(self) -> CandidateSpec:
+        if self.trust_remote_code and (self.origin != "published" or self.wheel):
+            raise ValueError("'trust_remote_code' goes with 'hub' and 'path': nothing else has code of its own")
         if self.origin == "published":
             if sum(source is not None for source in (self.hub, self.path, self.wheel)) != 1:
                 raise ValueError("a published candidate needs exactly one of 'hub', 'path' and 'wheel'")
@@ -182,4 +205,5 @@ class CandidateSpec(Description):
     def as_description(self) -> dict[str, Any]:
         """Everything that decides the weights, for hashing: without the title, and without keys that are not there."""
         absent = {key for key in ("seed", "pruning") if getattr(self, key) is None}
+        absent |= set() if self.trust_remote_code else {"trust_remote_code"}
         return self.model_dump(mode="json", exclude={"title", *absent})

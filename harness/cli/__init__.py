@@ -69,15 +69,28 @@ def main() -> NoReturn:
         sys.exit(error.exit_code)
     except SystemExit as stop:
         if stop.code == EXIT_INTERRUPTED:  # what typer makes of Ctrl-C, in any verb
-            print("harness: interrupted", file=sys.stderr)
+            _end_interrupted()
         raise
     except KeyboardInterrupt:
-        print("harness: interrupted", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+        _end_interrupted()
     except OSError as error:
         if os.environ.get("HARNESS_DEBUG"):
             raise
         where = f"{error.filename}: " if error.filename else ""
-        print(f"harness: {where}{error.strerror or error}", file=sys.stderr)
+        print(f"harness: {_printable(f'{where}{error.strerror or error}')}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     sys.exit(0)
+
+
+def _end_interrupted() -> NoReturn:
+    """Say so and exit. One more Ctrl-C while the interpreter is taken apart would change the exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    print("harness: interrupted", file=sys.stderr)
+    sys.exit(EXIT_INTERRUPTED)
+
+
+def _printable(text: str) -> str:
+    """Text without what would move a terminal's cursor: names of files come from anywhere."""
+    from harness.records.privacy import without_controls
+
+    return without_controls(text)

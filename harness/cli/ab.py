@@ -27,7 +27,7 @@ def ab(
     suite: Annotated[str, typer.Option("--suite", "-s", help="a shipped suite, or the path of a .toml file")] = "smoke",
     project: Annotated[Path, typer.Option("--project", help="a folder in a git checkout")] = Path(),
     minutes: Annotated[float, typer.Option("--minutes", min=0.1, help="time for blocks, without preparing")] = 10,
-    setup: Annotated[str, typer.Option("--setup", help="a shell command run in both checkouts; may make .venv")] = "",
+    setup: Annotated[str, typer.Option("--setup", help="commands, joined by &&, run in both; may make .venv")] = "",
     only: Annotated[list[str] | None, typer.Option("--only", help="variants to keep, a pattern")] = None,
     skip: Annotated[list[str] | None, typer.Option("--skip", help="variants to leave out, a pattern")] = None,
     threshold: Thresholds = None,

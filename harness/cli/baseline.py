@@ -72,18 +72,20 @@ def show(
 ) -> None:
     """What a baseline holds: its run, its machine and its variants."""
     from harness.records.baselines import SUFFIX, baseline_path, open_baseline
+    from harness.records.damage import told_as_damage
     from harness.records.rows import make_rows
     from harness.reporting.exports import rows_json
     from harness.reporting.sections import comparison_table, environment_lines
 
     path = Path(name).expanduser() if name.endswith(SUFFIX) else baseline_path(name, baselines_dir.expanduser())
     found = open_baseline(path)
-    rows = make_rows(found.records())
-    if json_output:
-        body = {"name": found.name, "run": found.run, "saved": found.saved, "info": found.info}
-        typer.echo(json.dumps({**body, "rows": json.loads(rows_json(rows))}, indent=1, ensure_ascii=False))
-        return
-    typer.echo(f"Baseline `{found.name}` of run `{found.run}`, saved {found.saved}.\n")
-    typer.echo("\n".join(f"- {line}" for line in environment_lines(found.info.get("environment", {}))))
-    if table := comparison_table(rows):
-        typer.echo(f"\n{table.markdown()}")
+    with told_as_damage(found.name):
+        rows = make_rows(found.records())
+        if json_output:
+            body = {"name": found.name, "run": found.run, "saved": found.saved, "info": found.info}
+            typer.echo(json.dumps({**body, "rows": json.loads(rows_json(rows))}, indent=1, ensure_ascii=False))
+            return
+        typer.echo(f"Baseline `{found.name}` of run `{found.run}`, saved {found.saved}.\n")
+        typer.echo("\n".join(f"- {line}" for line in environment_lines(found.info.get("environment", {}))))
+        if table := comparison_table(rows):
+            typer.echo(f"\n{table.markdown()}")

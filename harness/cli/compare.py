@@ -57,16 +57,18 @@ def compare(
 
     Exit codes: 0, 1 (regressed), 3 (undecided, with --fail-on undecided), 2 (bad input).
     """
+    from harness.records.damage import told_as_damage
     from harness.reporting.verdicts import verdict_report, verdicts_json
     from harness.selection.regressions import compare_runs
 
     given = parse_thresholds(threshold)
     before, after = (find_stored(text, runs_dir.expanduser(), baselines_dir.expanduser()) for text in (base, new))
-    verdicts = compare_runs(before, after, {**stored_thresholds(after), **given})
-    if format is Format.JSON:
-        text = verdicts_json(verdicts)
-    else:
-        text = verdict_report(verdicts, [f"Base is {_described(before)}.", f"New is {_described(after)}."])
+    with told_as_damage(f"{before.name}' or '{after.name}"):
+        verdicts = compare_runs(before, after, {**stored_thresholds(after), **given})
+        if format is Format.JSON:
+            text = verdicts_json(verdicts)
+        else:
+            text = verdict_report(verdicts, [f"Base is {_described(before)}.", f"New is {_described(after)}."])
     leave(verdicts, text, fail_on, out)
 
 

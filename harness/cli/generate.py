@@ -30,6 +30,7 @@ def generate(
     from harness.candidates import hub
     from harness.candidates.artefacts import ArtefactStore
     from harness.candidates.catalogue import Candidate, resolve, shipped_candidates
+    from harness.candidates.published import warn_of_code
     from harness.candidates.spec import CandidateSpec
     from harness.cli.progress import print_step
     from harness.corpora.catalogue import load_corpus
@@ -49,11 +50,12 @@ def generate(
         candidate = resolve(name, with_local(loaded.candidate, [name], local or ()))
     if reason := kind.refusal(candidate.family, precision, device):
         raise HarnessError(reason)
+    warn_of_code([candidate])
     offline = offline or (candidate.spec.hub is not None and not hub.answers())
     cores = threads or available_cores()
     os.environ.update(worker_environment(cores, offline))  # read by the libraries when they are imported
     running = kind.load()
-    from harness.candidates.checkpoint import load_tokenizer
+    from harness.candidates.checkpoint import tokenizer_of
     from harness.engines import generation
     from harness.engines.base import Setup
     from harness.training.checkpoints import obtain
@@ -61,6 +63,6 @@ def generate(
     store = ArtefactStore(cache_folder(cache_dir))
     corpus_hash = load_corpus(loaded.corpus).hash if candidate.spec.origin != "published" else ""
     checkpoint = obtain(candidate, loaded.corpus, corpus_hash, store, offline, print_step)
-    setup = Setup(precision, device, cores)
+    setup = Setup(precision, device, cores, checkpoint.trust_remote_code)
     session = running.open(running.prepare(checkpoint, setup, store), candidate.family, setup)
-    typer.echo(generation.generate(session, load_tokenizer(checkpoint.path), prompt, new_tokens))
+    typer.echo(generation.generate(session, tokenizer_of(checkpoint), prompt, new_tokens))

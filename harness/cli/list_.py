@@ -111,13 +111,15 @@ def metrics(json_output: Json = False) -> None:
 @app.command()
 def runs(runs_dir: RunsDir = DEFAULT_RUNS, json_output: Json = False) -> None:
     """Runs in a folder, the oldest first."""
+    from harness.records.damage import told_as_damage
     from harness.records.rows import make_rows
     from harness.records.run_folder import find_runs
 
     lines = []
     for run in find_runs(runs_dir.expanduser()):
         try:
-            rows = make_rows(run.records())
+            with told_as_damage(run.name):
+                rows = make_rows(run.closings())
         except HarnessError as error:
             print(f"harness: {error}", file=sys.stderr)
             rows = []

@@ -46,8 +46,8 @@ def cache_folder(chosen: Path | None) -> Path:
 
 def shown_command() -> str:
     """The command as it was given, to be given again; the user's home is not spelled out."""
-    from harness.records.environment import without_home
+    from harness.records.privacy import without_private
 
-    words = [without_home(word) for word in sys.argv[1:]]
+    words = [without_private(word) for word in sys.argv[1:]]
     quoted = ["~/" + shlex.quote(word[2:]) if word.startswith("~/") else shlex.quote(word) for word in words]
     return " ".join(["python", "-m", "harness", *quoted])

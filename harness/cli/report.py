@@ -54,6 +54,7 @@ def report(
     """Render the report of a run as Markdown, HTML, JSON rows, CSV, a model card, or for pytest-benchmark and
     github-action-benchmark."""
     from harness.language.say import speaking
+    from harness.records.damage import told_as_damage
     from harness.records.run_folder import find_run, write_whole
     from harness.reporting.markdown import write_report
 
@@ -62,7 +63,7 @@ def report(
     if claims and format not in (Format.MD, Format.HTML):
         raise HarnessError("--claims goes with --format md and html")
     found = find_run(run, runs_dir.expanduser())
-    with speaking(lang.value):
+    with told_as_damage(found.name), speaking(lang.value):
         if format is Format.MD and out:
             write_report(found, out.expanduser(), _judged(found, claims))
             return

@@ -89,7 +89,7 @@ def _json_lines(file: Path) -> list[Document]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise HarnessError(f"{file}, line {number}: not JSON ({error})") from error
         if not isinstance(row, dict) or not isinstance(row.get("text"), str):
             raise HarnessError(f"{file}, line {number}: expected an object with the key 'text'")
@@ -105,10 +105,9 @@ def _parquet_rows(file: Path) -> list[Document]:
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.read_table(file, columns=["text"])
+        column = pyarrow.parquet.read_table(file, columns=["text"]).column("text").to_pylist()
     except (OSError, ValueError, KeyError) as error:
         raise HarnessError(f"{file}: cannot read a column 'text' ({str(error).splitlines()[0]})") from error
-    column = table.column("text").to_pylist()
     for number, text in enumerate(column):
         if not isinstance(text, str):
             raise HarnessError(f"{file}, row {number}: 'text' is not a string")

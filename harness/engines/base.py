@@ -41,11 +41,15 @@ STORED_BITS = {"fp32": 32, "bf16": 16, "fp16": 16, "int8": 8, "int4": 4}
 
 @dataclass(frozen=True)
 class Setup:
-    """How a variant runs: the numbers it computes in, on ``cpu`` or ``cuda``, and on how many threads."""
+    """How a variant runs: the numbers it computes in, on ``cpu`` or ``cuda``, and on how many threads.
+
+    ``trust_remote_code`` says that Python code which lies with the checkpoint may be run.
+    """
 
     precision: str
     device: str = "cpu"
     threads: int = 1
+    trust_remote_code: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
@@ -128,11 +129,13 @@ _SHIPPED = [
 
 def engine_kinds() -> dict[str, EngineKind]:
     """The shipped engines and those that installed packages register under ``harness.engines``."""
-    kinds = {kind.name: kind for kind in _SHIPPED}
-    for entry in entry_points(group=ENTRY_POINTS):
-        kind = entry.load()
-        kinds[kind.name] = kind
-    return kinds
+    return {kind.name: kind for kind in (*_SHIPPED, *_registered())}
+
+
+@cache
+def _registered() -> tuple[EngineKind, ...]:
+    """Read once: it looks through all packages that are installed, and a plan asks for every variant."""
+    return tuple(entry.load() for entry in entry_points(group=ENTRY_POINTS))
 
 
 def engine_kind(name: str) -> EngineKind:

@@ -41,8 +41,11 @@ def exported(checkpoint: Checkpoint, store: ArtefactStore) -> Artefact:
 
     torch's exporter would hold five copies of the weights at once, so that it is given none: it exports the graph
     alone, and the weights are written from the model one by one. Raises UnavailableError where optimum cannot export
-    the model.
+    the model, and where it may run code of its own.
     """
+
+    if checkpoint.trust_remote_code:
+        raise UnavailableError("a checkpoint with code of its own is not exported; engine 'torch' runs it as it is")
 
     def export(folder: Path) -> None:
         from optimum.exporters.onnx import main_export
@@ -63,6 +66,7 @@ def exported(checkpoint: Checkpoint, store: ArtefactStore) -> Artefact:
                     library_name="transformers",
                     framework="pt",
                     local_files_only=True,
+                    trust_remote_code=False,
                 )
         except (ValueError, KeyError, NotImplementedError, torch.onnx.OnnxExporterError) as error:
             first = (str(error).splitlines() or [type(error).__name__])[0]

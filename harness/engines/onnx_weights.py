@@ -10,8 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from harness.engines.base import Weights
+from harness.errors import HarnessError
 
 FILE = "weights.json"
 PRODUCTS = ("MatMul", "Gemm", "MatMulInteger", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "MatMulNBits",
@@ -33,9 +35,9 @@ def count_weights(files: Sequence[Path], step: Sequence[Path]) -> Weights:
     operators: Counter[str] = Counter()
     step_bytes = 0
     for file in files:
-        graph = onnx.load(file, load_external_data=False).graph
+        graph = _load(file).graph
         tensors = {tensor.name: tensor for tensor in graph.initializer}
-        packed = {node.input[1] for node in graph.node if node.op_type == "MatMulNBits"}
+        packed = {name for node in graph.node if node.op_type == "MatMulNBits" for name in node.input[1:2]}
         for name, tensor in tensors.items():
             if kind := _STORED.get(tensor.data_type):
                 count = math.prod(tensor.dims)
@@ -54,6 +56,14 @@ def count_weights(files: Sequence[Path], step: Sequence[Path]) -> Weights:
     stored = [*files, *{data for file in files for data in file.parent.glob("*.onnx_data")}]
     size = sum(file.stat().st_size for file in stored)
     return Weights(size, dict(elements), dict(operators), step_bytes)
+
+
+def _load(file: Path) -> onnx.ModelProto:
+    """The graph without what lies beside it. Raises HarnessError for a file that is none."""
+    try:
+        return onnx.load(file, load_external_data=False)
+    except DecodeError as error:
+        raise HarnessError(f"{file.name} is not an ONNX file, or it is damaged") from error
 
 
 def write_weights(folder: Path, weights: Weights) -> None:

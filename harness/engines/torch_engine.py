@@ -37,7 +37,7 @@ class TorchEngine:
         dtype = str(DTYPES[setup.precision]).removeprefix("torch.")
 
         def convert(folder: Path) -> None:
-            load_model(checkpoint.path, checkpoint.family, dtype).save_pretrained(folder)
+            _model_of(checkpoint, dtype).save_pretrained(folder)
 
         return _converted(checkpoint, store, setup.precision, convert)
 
@@ -152,8 +152,8 @@ def load(folder: Path, family: str, setup: Setup) -> Any:
     """The model of a prepared folder on its device, with that many threads."""
     torch.set_num_threads(setup.threads)
     if setup.precision == "int8":
-        return load_int8(folder, model_skeleton(folder, family))
-    model = load_model(folder, family, str(DTYPES[setup.precision]).removeprefix("torch."))
+        return load_int8(folder, model_skeleton(folder, family, setup.trust_remote_code))
+    model = load_model(folder, family, str(DTYPES[setup.precision]).removeprefix("torch."), setup.trust_remote_code)
     return model.to(setup.device)
 
 
@@ -194,18 +194,23 @@ def weights_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 
 
+def _model_of(checkpoint: Checkpoint, dtype: str = "float32") -> Any:
+    return load_model(checkpoint.path, checkpoint.family, dtype, checkpoint.trust_remote_code)
+
+
 def _quantise(checkpoint: Checkpoint, folder: Path) -> None:
-    model = load_model(checkpoint.path, checkpoint.family)
+    model = _model_of(checkpoint)
     save_int8(model, folder)
     model.config.save_pretrained(folder)
 
 
 def _converted(checkpoint: Checkpoint, store: ArtefactStore, precision: str, convert: Callable[[Path], None]) -> Path:
-    """The artefact of a conversion, with the checkpoint's tokenizer beside it."""
+    """The artefact of a conversion, with the checkpoint's tokenizer beside it, and its code where that may be run."""
+    code = sorted(file.name for file in checkpoint.path.glob("*.py")) if checkpoint.trust_remote_code else []
 
     def build(folder: Path) -> None:
         convert(folder)
-        for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+        for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", *code):
             if (checkpoint.path / name).exists():
                 (folder / name).write_bytes((checkpoint.path / name).read_bytes())
 

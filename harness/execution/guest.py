@@ -10,6 +10,8 @@ from multiprocessing import forkserver
 from types import ModuleType
 from typing import Any
 
+from harness.execution.program_end import scratch_kept
+
 
 @contextmanager
 def guest() -> Iterator[None]:
@@ -29,7 +31,8 @@ def guest() -> Iterator[None]:
     finally:
         sys.modules["__main__"] = main
         if not was_there:  # otherwise the caller's own processes may come from it
-            server._stop()  # what its own tests stop it by; nothing public does
+            with scratch_kept():
+                server._stop()  # what its own tests stop it by; nothing public does
         for name in os.environ.keys() - variables.keys():
             del os.environ[name]
         os.environ.update(variables)

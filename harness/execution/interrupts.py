@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -47,18 +47,24 @@ class Interrupts:
 @contextmanager
 def held_back() -> Iterator[None]:
     """Hear SIGINT and SIGTERM only at the end of the block: one while a worker is started would leave a worker that
-    nobody knows of. Blocking the signals would not do, for other threads of the process would get them.
+    nobody knows of. The process that workers come from never hears SIGINT, which a terminal sends to it too: it is
+    started with the signal blocked, which it inherits. To block it here alone would not do, for other threads of the
+    program would get it, so both are noted wherever they arrive.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     heard: list[int] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: a terminal's Ctrl-C must not end what workers come from
-    forkserver.ensure_running()
     for number in before:
         signal.signal(number, lambda number, frame: heard.append(number))
     try:
+        resource_tracker.ensure_running()  # it would unblock the signal
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         yield
     finally:
         for number, handler in before.items():

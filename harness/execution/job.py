@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.candidates.catalogue import resolve
+from harness.candidates.published import warn_of_code
 from harness.corpora.corpus import Corpus
 from harness.engines.catalogue import engine_kind
 from harness.execution.environment import worker_environment
@@ -16,10 +16,14 @@ from harness.execution.plan import CODE, Plan, Task, make_plan, wanted_variants
 from harness.execution.run import Listener, Runner
 from harness.execution.sources import corpus_of, missing_checkpoints, without_network
 from harness.items.blimp import BlimpPairs, load_blimp
-from harness.records.environment import Environment, available_cores, snapshot, without_home
+from harness.records.environment import Environment, available_cores, snapshot
 from harness.records.hashing import code_digest, digest
+from harness.records.privacy import all_without_private
 from harness.records.run_folder import RunFolder, create_run, find_runs
 from harness.suites.loader import NamedSuite, load_suite, with_local
+
+_BUDGETS = ("deadlines", "memory_limits")
+"""Tables of a suite that decide whether a task ends, and nothing that it finds: a run goes on with others."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,8 @@ class Job:
     def failed(self) -> int:
         """How many tasks of the plan ended otherwise than well; skipped ones do not count."""
         mine = {task.hash for task in self.plan.tasks}
-        closings = [record for record in self.folder.records() if record.fact is None and record.task in mine]
-        return sum(record.status not in ("ok", "skipped") for record in closings)
+        statuses = self.folder.store.statuses().items()
+        return sum(task in mine and status not in ("ok", "skipped") for task, status in statuses)
 
 
 def begin(request: Request) -> Job:
@@ -76,6 +80,7 @@ def begin(request: Request) -> Job:
     named = replace(named, suite=named.suite.model_copy(update={"candidate": own}))
     wanted = wanted_variants(named.suite, request.only, request.skip)
     candidates = list({candidate.name: candidate for candidate, *_ in wanted}.values())
+    warn_of_code(candidates)
     without = without_network(named.suite, candidates, request.offline)
     if without:
         os.environ.update(worker_environment(available_cores(), offline=True))
@@ -99,7 +104,8 @@ def _folder(
     engines = {name.partition("/")[0] for name in named.suite.variants}
     versions = {engine: engine_kind(engine).versions() for engine in sorted(engines)}
     pairs = blimp.hash if blimp else ""
-    identity = digest([suite, corpus.hash, pairs, environment.hash, code_digest(*CODE), candidates, versions])
+    measured = {key: value for key, value in suite.items() if key not in _BUDGETS}
+    identity = digest([measured, corpus.hash, pairs, environment.hash, code_digest(*CODE), candidates, versions])
     if not request.fresh:
         for run in reversed(find_runs(request.runs_dir)):
             if run.info.get("identity") == identity:
@@ -111,7 +117,7 @@ def _folder(
         "command": request.command,
         "environment": environment.as_dict(),
     }
-    info = json.loads(without_home(json.dumps(info, ensure_ascii=False)))
+    info = all_without_private(info)
     if request.dry_run:
         return RunFolder(request.runs_dir / named.name, info)
     return create_run(request.runs_dir, named.name, identity, info)

@@ -14,14 +14,16 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from harness.errors import HarnessError
 from harness.execution.environment import worker_environment
-from harness.execution.interrupts import held_back
+from harness.execution.memory_limit import Limited, MemoryLimit
 from harness.execution.orders import Outcome, WorkOrder
+from harness.execution.program_end import scratch_folder
 from harness.execution.standby import Standby
 from harness.execution.telemetry import EVERY_SECONDS, Telemetry
 from harness.execution.work import perform
-from harness.execution.worker import Channel, kill_group, work
-from harness.records.environment import without_home
+from harness.execution.worker import Channel, kill_group, start_worker, work
+from harness.records.privacy import without_private
 from harness.records.record import Fact, Status
 from harness.speed.memory import Memory, memory_of
 
@@ -46,6 +48,7 @@ class LocalExecutor:
     def __init__(self, threads: int, offline: bool, perform: Callable[[Any, Channel], Outcome] = perform) -> None:
         self._perform = perform
         os.environ.update(worker_environment(threads, offline))
+        self._scratch = scratch_folder()
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["harness.execution.preload"])
 
@@ -54,32 +57,44 @@ class LocalExecutor:
         return Standby(self._context, order, slower, deadline_seconds)
 
     def run(
-        self, order: Any, deadline_seconds: float, progress: Callable[[float, str], None], telemetry: bool = False
+        self,
+        order: Any,
+        deadline_seconds: float,
+        progress: Callable[[float, str], None],
+        telemetry: bool = False,
+        memory: MemoryLimit | None = None,
     ) -> Result:
         """Run one task to its end, its deadline, or its death. KeyboardInterrupt kills the worker and passes on.
 
-        With ``telemetry`` the worker is looked at once a second, and the outcome's conditions tell what it took.
+        With ``telemetry`` the worker is looked at once a second, and the outcome's conditions tell what it took. With
+        a limit on its ``memory`` the system gives the worker no more than that.
         """
-        with tempfile.TemporaryDirectory(prefix="harness-") as scratch:
+        perform = Limited(self._perform, memory) if memory else self._perform
+        with tempfile.TemporaryDirectory(dir=self._scratch) as scratch:
             stderr_file = Path(scratch) / "stderr"
             start = time.monotonic()
             ours, theirs = self._context.Pipe()
-            process = self._context.Process(target=work, args=(self._perform, order, theirs, stderr_file), daemon=False)
+            process = self._context.Process(target=work, args=(perform, order, theirs, stderr_file), daemon=False)
             try:
-                with held_back():
-                    process.start()
+                start_worker(process)
                 theirs.close()
                 sampler = Telemetry(process.pid or 0) if telemetry else None
-                status, reason, outcome = _follow(process, ours, start + deadline_seconds, progress, sampler)
+                status, reason, outcome = _follow(process, ours, time.monotonic() + deadline_seconds, progress, sampler)
                 if outcome is not None and sampler:
                     outcome = replace(outcome, conditions={**outcome.conditions, "telemetry": sampler.summary()})
+            except HarnessError as error:
+                status, reason, outcome = "crashed", str(error), None
             finally:
                 if process.pid is not None:
                     kill_group(process)
                 ours.close()
+                theirs.close()
             if status == "timeout":
                 reason = f"killed after {deadline_seconds:g} s"
-            return Result(status, without_home(reason), outcome, _tail(stderr_file), time.monotonic() - start)
+            tail = _tail(stderr_file)
+            if memory:
+                status, reason = memory.explain(status, reason, tail)
+            return Result(status, without_private(reason), outcome, tail, time.monotonic() - start)
 
 
 def _follow(
@@ -111,7 +126,7 @@ def _follow(
             if message[0] == "progress":
                 progress(message[1], message[2])
             elif message[0] == "watch":
-                watched = _MemoryWatch(process.pid or 0)
+                watched = watched or _MemoryWatch(process.pid or 0)
                 connection.send("go")
             elif message[0] == "end":
                 _, status, reason, outcome = message
@@ -178,4 +193,4 @@ def _tail(file: Path) -> str:
             text = stream.read().decode("utf-8", errors="replace")
     except OSError:
         return ""
-    return without_home(text)
+    return without_private(text)

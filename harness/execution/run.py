@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from filelock import FileLock, Timeout
 
+from harness.candidates.artefacts import Seal, is_broken, seal_of
 from harness.corpora.corpus import Corpus, excerpt
 from harness.engines.base import Setup
 from harness.errors import HarnessError
 from harness.execution.interrupts import Interrupts
 from harness.execution.local import LocalExecutor, Result
+from harness.execution.memory_limit import MemoryLimit
 from harness.execution.orders import MachineOrder, Prepared, WorkOrder
 from harness.execution.plan import Plan, Task
 from harness.items.blimp import BlimpPairs
@@ -27,8 +30,9 @@ from harness.speed.timing import Timing
 PROMPT_BYTES = 40_000
 PREPARING = ("candidate", "variant")
 TIMING = ("limits", "load", "time")
-_DEADLINE = {"candidate": "prepare", "variant": "prepare", "score": "score", "memory": "time", "limits": "time",
-             "load": "time", "time": "time"}  # fmt: skip
+_BUDGET = {"candidate": "prepare", "variant": "prepare", "score": "score", "memory": "time", "limits": "time",
+           "load": "time", "time": "time"}  # fmt: skip
+"""The key of ``[deadlines]`` and ``[memory_limits]`` that holds for a kind of task."""
 
 
 class Listener(Protocol):
@@ -49,6 +53,7 @@ class RunState:
     """What is known while a run goes on: hand-overs of prepare tasks, and why some could not be prepared."""
 
     prepared: dict[str, Prepared] = field(default_factory=dict)
+    seals: dict[str, list[tuple[Path, Seal]]] = field(default_factory=dict)
     unavailable: dict[str, Result] = field(default_factory=dict)
 
 
@@ -88,7 +93,7 @@ class Runner:
         A variant that this machine cannot run stays skipped; what is skipped because its candidate could not be had is
         tried again.
         """
-        statuses = {r.task: r.status for r in self.folder.records() if r.fact is None}
+        statuses = self.folder.store.statuses()
 
         def finished(task: Task) -> bool:
             status = statuses.get(task.hash)
@@ -129,21 +134,52 @@ class Runner:
                     listener.ended(task, self._run_task(task, executor, listener))
 
     def _run_task(self, task: Task, executor: LocalExecutor, listener: Listener) -> Result:
+        for need in task.needs:
+            self._renew(need, executor, listener)
         before = conditions()
         result = self._unprepared(task)
         if result is None:
             order = self._order(task)
-            seconds = getattr(self.plan.suite.deadlines, _DEADLINE[task.kind])
+            seconds = getattr(self.plan.suite.deadlines, _BUDGET[task.kind])
             try:
                 self._interrupts.check()
-                result = executor.run(order, seconds, listener.progressed, telemetry=task.kind == "candidate")
+                result = executor.run(
+                    order, seconds, listener.progressed, task.kind == "candidate", self._memory_limit(task)
+                )
             except KeyboardInterrupt:
                 self._store(task, Result("interrupted", "Ctrl-C", None, "", 0.0), before)
                 raise
             result = _finite(result)
+            self._tell_damage(result)
             self._keep(task, result)
         self._store(task, result, before)
         return result
+
+    def _renew(self, need: str, executor: LocalExecutor, listener: Listener) -> None:
+        """Prepare again what another process has changed or removed since this run prepared it.
+
+        Files are only looked at here, not read; the prepare task reads them, and makes again what is damaged.
+        """
+        seals = self._state.seals.get(need, [])
+        if not any(is_broken(folder, seal) for folder, seal in seals):
+            return
+        task = next(task for task in self._tasks if task.hash == need)
+        print(f"the files of {task.subject.variant} changed since they were prepared: checking them", file=sys.stderr)
+        before = self._state.prepared.pop(need)
+        result = self._run_task(task, executor, listener)
+        after = self._state.prepared.get(need)
+        if after is not None and after.checkpoint.weights_hash != before.checkpoint.weights_hash:
+            reason = f"the weights of {task.subject.candidate} changed while the run was going on"
+            self._state.unavailable[need] = replace(result, status="failed", reason=reason, outcome=None)
+
+    def _tell_damage(self, result: Result) -> None:
+        for name in result.outcome.conditions.get("damaged", []) if result.outcome else []:
+            print(f"artefact {name} was damaged, and was made again", file=sys.stderr)
+
+    def _memory_limit(self, task: Task) -> MemoryLimit | None:
+        key = _BUDGET[task.kind]
+        size = getattr(self.plan.suite.memory_limits, key)
+        return MemoryLimit(size, f"memory_limits.{key}") if size else None
 
     def _unprepared(self, task: Task) -> Result | None:
         """Why a task cannot be done: something that it needs could not be prepared."""
@@ -158,7 +194,9 @@ class Runner:
         if task.kind not in PREPARING:
             return
         if result.outcome is not None and result.outcome.prepared is not None:
-            self._state.prepared[task.hash] = result.outcome.prepared
+            made = result.outcome.prepared
+            self._state.prepared[task.hash] = made
+            self._state.seals[task.hash] = [(folder, seal_of(folder)) for folder in {made.checkpoint.path, made.folder}]
         else:
             self._state.unavailable[task.hash] = result
 
@@ -171,7 +209,12 @@ class Runner:
             kind=task.kind,
             candidate=task.candidate,
             engine=task.subject.engine,
-            setup=Setup(task.subject.precision, task.subject.device, self.environment.threads),
+            setup=Setup(
+                task.subject.precision,
+                task.subject.device,
+                self.environment.threads,
+                task.candidate.spec.trust_remote_code,
+            ),
             cache_dir=self.cache_dir,
             offline=self.offline,
             corpus_name=suite.corpus,

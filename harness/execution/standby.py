@@ -12,15 +12,15 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from harness.candidates.checkpoint import load_tokenizer
+from harness.candidates.checkpoint import tokenizer_of
 from harness.engines.base import Engine, Session
 from harness.engines.catalogue import engine_kind
 from harness.errors import HarnessError
-from harness.execution.interrupts import held_back
 from harness.execution.orders import WorkOrder
+from harness.execution.program_end import scratch_folder
 from harness.execution.work import prepared_of, real_tokens
-from harness.execution.worker import kill_group, lead_own_group, one_line
-from harness.records.environment import without_home
+from harness.execution.worker import kill_group, lead_own_group, one_line, start_worker
+from harness.records.privacy import without_private
 from harness.speed.extra_work import SlowedSession
 from harness.speed.resident import forget_peak, peak_resident_bytes, resident_bytes
 from harness.speed.turns import Parts, one_pass
@@ -54,7 +54,7 @@ def stand_by(order: WorkOrder, slower: float | None, connection: Connection, std
     except Exception as error:  # noqa: BLE001 - the boundary of a worker: whatever it raised is its answer
         kind = "" if isinstance(error, HarnessError) else f"{type(error).__name__}: "
         with suppress(OSError):
-            connection.send(("failed", without_home(kind + one_line(error))))
+            connection.send(("failed", without_private(kind + one_line(error))))
 
 
 def _serve(order: WorkOrder, slower: float | None, connection: Connection) -> None:
@@ -62,7 +62,7 @@ def _serve(order: WorkOrder, slower: float | None, connection: Connection) -> No
 
     torch.set_num_threads(order.setup.threads)
     clock = time.perf_counter
-    prompt, batch = real_tokens(load_tokenizer(prepared_of(order).checkpoint.path), order)
+    prompt, batch = real_tokens(tokenizer_of(prepared_of(order).checkpoint), order)
     engine = engine_kind(order.engine).load()
     forget_peak()
     before_bytes = resident_bytes()
@@ -109,12 +109,11 @@ class Standby:
 
     def __init__(self, context: Any, order: WorkOrder, slower: float | None, deadline_seconds: float) -> None:
         self._deadline = deadline_seconds
-        self._scratch = tempfile.TemporaryDirectory(prefix="harness-")
+        self._scratch = tempfile.TemporaryDirectory(dir=scratch_folder())
         self._connection, theirs = context.Pipe()
         arguments = (order, slower, theirs, Path(self._scratch.name) / "stderr")
         self._process: BaseProcess = context.Process(target=stand_by, args=arguments, daemon=False)
-        with held_back():
-            self._process.start()
+        start_worker(self._process)
         theirs.close()
 
     def open(self) -> Opened:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness.candidates.artefacts import ArtefactStore
-from harness.candidates.checkpoint import Checkpoint, count_parameters, load_tokenizer
+from harness.candidates.checkpoint import Checkpoint, count_parameters, tokenizer_of
 from harness.candidates.operations import prefill_operations
 from harness.engines.base import Ids, Session, Weights
 from harness.engines.catalogue import engine_kind
@@ -72,7 +72,12 @@ def prepare_candidate(order: WorkOrder, channel: Channel) -> Outcome:
             facts.append(
                 Fact(metric=metric, value=samples[-1]["loss"], n=len(samples), samples=samples, protocol=about)
             )
-    return Outcome(facts, Prepared(checkpoint, checkpoint.path), {"cached": cached})
+    return Outcome(facts, Prepared(checkpoint, checkpoint.path), {"cached": cached, **_damage(store)})
+
+
+def _damage(store: ArtefactStore) -> dict[str, list[str]]:
+    """The condition that artefacts were found damaged, and made again; none where they were not."""
+    return {"damaged": store.damaged} if store.damaged else {}
 
 
 def train_candidate(order: TrainingOrder, channel: Channel) -> Outcome:
@@ -97,14 +102,15 @@ def prepare_variant(order: WorkOrder, channel: Channel) -> Outcome:
         raise UnavailableError(reason)
     engine = kind.load()
     channel.progress(0.0, "exporting")
-    folder = engine.prepare(before.checkpoint, order.setup, ArtefactStore(order.cache_dir))
-    return Outcome([], Prepared(before.checkpoint, folder))
+    store = ArtefactStore(order.cache_dir)
+    folder = engine.prepare(before.checkpoint, order.setup, store)
+    return Outcome([], Prepared(before.checkpoint, folder), _damage(store))
 
 
 def score(order: WorkOrder, channel: Channel) -> Outcome:
     """Measure the size and the quality of the variant, and let it write a sample."""
     before, session = _open(order)
-    tokenizer = load_tokenizer(before.checkpoint.path)
+    tokenizer = tokenizer_of(before.checkpoint)
     counts = unigram_counts(before.checkpoint, order.corpus_name, order.corpus_hash, ArtefactStore(order.cache_dir))
     family = family_of(session, tokenizer)
     parent = _parent(order)
@@ -157,7 +163,7 @@ def _parent(order: WorkOrder) -> Session | None:
 
 def use_memory(order: WorkOrder, channel: Channel) -> Outcome:
     """Load and run the variant once while the parent watches this process's memory."""
-    tokenizer = load_tokenizer(prepared_of(order).checkpoint.path)
+    tokenizer = tokenizer_of(prepared_of(order).checkpoint)
     prompt, _ = real_tokens(tokenizer, order)
     engine_kind(order.engine).load()
     channel.watch_memory()
@@ -166,6 +172,7 @@ def use_memory(order: WorkOrder, channel: Channel) -> Outcome:
         encode_pass(session, prompt[np.newaxis], time.perf_counter)
     else:
         generation_pass(session, prompt, order.timing.new_tokens, time.perf_counter)
+    channel.watch_memory()  # once more while all of it is held: a small model is done between two looks
     return Outcome(cuda_memory_facts(order.engine, order.setup.device, os.getpid()))
 
 
@@ -190,7 +197,7 @@ def time_variant(order: WorkOrder, channel: Channel) -> Outcome:
     The control workload is timed before the variant is loaded and after the readings; energy and sweeps come last.
     """
     clock, threads = time.perf_counter, {"threads": order.setup.threads}
-    tokenizer = load_tokenizer(prepared_of(order).checkpoint.path)
+    tokenizer = tokenizer_of(prepared_of(order).checkpoint)
     prompt, batch = real_tokens(tokenizer, order)
     engine, before = engine_kind(order.engine).load(), prepared_of(order)
     file_cache.warm(file_cache.files_of(before.folder))

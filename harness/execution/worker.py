@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,11 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError, UnavailableError
+from harness.execution.interrupts import held_back
+
+_STARTS = 4
+"""Attempts at starting a worker."""
+_PAUSE_SECONDS = 0.25
+"""Between the first two: a killed process that held much memory takes a moment to go, and seems alive until then."""
 
 
 @dataclass(frozen=True)
 class Channel:
-    """How a task speaks to the parent: how far it is, and that its memory is to be watched from now on."""
+    """How a task speaks to the parent: how far it is, and that its memory is to be looked at now, and watched from now
+    on; the answer has come when ``watch_memory`` returns."""
 
     progress: Callable[[float, str], None]
     watch_memory: Callable[[], None]
@@ -66,6 +74,22 @@ def lead_own_group() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.setsid()
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def start_worker(process: BaseProcess) -> None:
+    """Start a worker, from a new process to fork from where that was killed; Ctrl-C is heard when it has started.
+
+    Raises HarnessError where those were killed one after the other.
+    """
+    for attempt in range(_STARTS):
+        try:
+            with held_back():
+                process.start()
+            return
+        except (EOFError, ConnectionError) as error:
+            if attempt == _STARTS - 1:
+                raise HarnessError("the process that workers are forked from was killed as it started") from error
+            time.sleep(_PAUSE_SECONDS * 2**attempt)
 
 
 def kill_group(process: BaseProcess) -> None:

@@ -21,6 +21,12 @@ REPOSITORY = "nyu-mll/blimp"
 LONGEST_LINE = 1_000_000
 """Bytes; a pair takes some hundreds. Bounds the memory that a damaged file, or a zip bomb, can take."""
 
+MOST_UNPACKED = 1 << 30
+"""Bytes that the files of a zip may have together; BLiMP's have 25 million. A small zip could hold any number of pairs,
+all of which are kept in memory."""
+MOST_LINES = 1_000_000
+"""In a file; BLiMP's have 1,000. Some kilobytes of a zip can hold any number of empty ones: hours of reading."""
+
 Row = tuple[str, Any]
 """Where a pair stands, for errors, and what stands there."""
 
@@ -136,6 +142,8 @@ def _from_zip(path: Path) -> Iterator[Row]:
             members = sorted((m for m in archive.infolist() if _counts(m.filename)), key=lambda m: m.filename)
             if not members:
                 raise HarnessError(f"BLiMP: no .jsonl file in {path}")
+            if (size := sum(member.file_size for member in members)) > MOST_UNPACKED:
+                raise HarnessError(f"BLiMP: {path} would unpack to {size:,} bytes, more than {MOST_UNPACKED:,}")
             for member in members:
                 with archive.open(member) as stream:
                     yield from _rows(stream, f"{path}:{member.filename}")
@@ -154,6 +162,8 @@ def _rows(stream: IO[bytes], name: str) -> Iterator[Row]:
     """The lines of a file as JSON, one at a time; blank lines are left out."""
     for number, line in enumerate(iter(lambda: stream.readline(LONGEST_LINE + 1), b""), start=1):
         where = f"{name}, line {number}"
+        if number > MOST_LINES:
+            raise HarnessError(f"{name}: more than {MOST_LINES:,} lines")
         if len(line) > LONGEST_LINE:
             raise HarnessError(f"{where}: longer than {LONGEST_LINE:,} bytes")
         try:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from harness.corpora.corpus import Document
@@ -76,6 +75,8 @@ def token_nll(logits: Logits, targets: Ints, boundary: Flags | None = None) -> t
 
     ``boundary`` [vocabulary] marks the tokens that a target of ``BOUNDARY`` stands for; their probabilities add up.
     """
+    import torch
+
     wide = torch.from_numpy(logits).double()
     wanted = torch.from_numpy(targets)
     peak = wide.amax(dim=-1, keepdim=True)
@@ -96,6 +97,8 @@ def token_nll(logits: Logits, targets: Ints, boundary: Flags | None = None) -> t
 def divergence(parent: Logits, variant: Logits) -> tuple[Floats, Floats]:
     """KL(parent || variant) in nats a position, and 1 where the parent's likeliest token is the variant's as well
     (a tie counts as agreement), of logits [n, vocabulary]; in float64."""
+    import torch
+
     log_p = torch.log_softmax(torch.from_numpy(parent).double(), dim=-1)
     log_q = torch.log_softmax(torch.from_numpy(variant).double(), dim=-1)
     kl = (log_p.exp() * (log_p - log_q)).sum(dim=-1).clamp(min=0)

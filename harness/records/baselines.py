@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.records.damage import DAMAGE, told_as_damage
+from harness.records.json_text import parse_json
 from harness.records.metrics import METRICS
 from harness.records.record import Record
 from harness.records.rows import make_rows
@@ -45,11 +47,13 @@ def save_baseline(run: RunFolder, name: str, folder: Path, overwrite: bool = Fal
     """Keep a run under a name, in ``folder/NAME.json``; the file is written whole or not at all.
 
     Raises HarnessError for a bad name, for a run without a variant that was measured to its end, where there is such a
-    baseline already and ``overwrite`` is not set, and where the folder cannot be written.
+    baseline already and ``overwrite`` is not set, where the run is damaged, and where the folder cannot be written.
     """
     path = baseline_path(name, folder)
     records = run.records()
-    if not any(row.status == "ok" for row in make_rows(records)):
+    with told_as_damage(run.name):
+        measured = any(row.status == "ok" for row in make_rows(records))
+    if not measured:
         raise HarnessError(f"run '{run.name}' has no variant that was measured to its end: it is no baseline")
     if path.exists() and not overwrite:
         raise HarnessError(f"there is a baseline '{name}' already ({path}); --force replaces it")
@@ -71,7 +75,7 @@ def save_baseline(run: RunFolder, name: str, folder: Path, overwrite: bool = Fal
 def open_baseline(path: Path) -> Baseline:
     """Read a baseline. Raises HarnessError where there is none, or where it is damaged, empty or of a newer harness."""
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        body = parse_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise HarnessError(f"cannot read baseline {path}: {error.strerror or error}") from error
     except ValueError as error:
@@ -84,9 +88,10 @@ def open_baseline(path: Path) -> Baseline:
     try:
         records = tuple(Record.from_json(json.dumps(each)) for each in body["records"])
         found = Baseline(str(body["name"]), str(body["run"]), str(body["saved"]), dict(body["info"]), records)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        measured = any(row.status == "ok" for row in make_rows(records))
+    except DAMAGE as error:
         raise HarnessError(f"{path} is damaged: {error}") from error
-    if not any(row.status == "ok" for row in make_rows(records)):
+    if not measured:
         raise HarnessError(f"{path} has no variant that was measured to its end: it is no baseline")
     return found
 

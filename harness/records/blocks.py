@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from harness.errors import HarnessError
+from harness.records.json_text import parse_json
 from harness.records.store import append_lines, whole_lines
 
 BLOCKS_FILE = "blocks.jsonl"
@@ -59,11 +62,28 @@ class BlockStore:
     def _lines(self) -> Iterator[Block]:
         for number, line in whole_lines(self.path):
             try:
-                body = json.loads(line)
+                body = parse_json(line.decode("utf-8"))
                 if body.pop("schema_version") != _SCHEMA_VERSION:
                     raise ValueError("another schema version")
-                for name in ("control_seconds", "disturbed", "order"):
-                    body[name] = tuple(body[name])
-                yield Block(**body)
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                yield _block(body)
+            except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
                 raise HarnessError(f"{self.path}, line {number}: {error}") from error
+
+
+def _block(body: dict[str, Any]) -> Block:
+    """A block from JSON. Raises ValueError, TypeError, KeyError or AttributeError for what is none."""
+    for name, kind in (("control_seconds", float), ("disturbed", str), ("order", str)):
+        body[name] = tuple(body[name])
+        _expect(all(isinstance(each, kind) for each in body[name]), name)
+    found = Block(**body)
+    whole = all(type(each) is int and each >= 0 for each in (found.number, found.turns, found.passes))
+    _expect(whole, "number, turns or passes")
+    _expect(isinstance(found.variant, str) and isinstance(found.stage, str), "variant or stage")
+    readings = [found.seconds, *(value for arm in found.arms.values() for value in arm.values())]
+    _expect(all(type(each) in (float, int) and math.isfinite(each) for each in readings), "seconds or arms")
+    return found
+
+
+def _expect(as_written: bool, what: str) -> None:
+    if not as_written:
+        raise ValueError(f"{what} is not as harness writes it")

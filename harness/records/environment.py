@@ -75,9 +75,13 @@ class Environment:
 def installed_version(package: str) -> str | None:
     """The installed version of a distribution, without importing it."""
     try:
-        return version(package)
+        return _version(package)
     except PackageNotFoundError:
         return None
+
+
+_version = cache(version)
+"""Read once for a package that is there; one that is not may be installed while a notebook goes on."""
 
 
 def snapshot(threads: int) -> Environment:

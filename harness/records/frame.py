@@ -1,4 +1,4 @@
-"""Records as a pandas frame, for notebooks: ``frame(open_run(path).records())``."""
+"""Records as a pandas frame, for notebooks: ``frame(open_run(path).store.finished())``."""
 
 from __future__ import annotations
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+import sys
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import Any, Literal, get_args
 
+from harness.records.json_text import parse_json
 from harness.records.metrics import METRICS
 from harness.stats.intervals import Estimate
 
@@ -96,30 +99,64 @@ class Record:
     @classmethod
     def from_json(cls, line: str) -> Record:
         """Parse a line. Raises ValueError or TypeError, saying what is wrong with it."""
-        body = _DECODER.decode(line)
+        body = parse_json(line)
         if not isinstance(body, dict):
             raise ValueError("expected a JSON object")
         version = body.get("schema_version")
         if not isinstance(version, int):
             raise ValueError("'schema_version' is missing")
+        if version < 1:
+            raise ValueError(f"there was no schema version {version}")
         if version > SCHEMA_VERSION:
             raise ValueError(f"schema version {version} is newer than {SCHEMA_VERSION}: use a newer harness")
-        body["subject"] = Subject(**body["subject"]) if "subject" in body else _missing("subject")
-        body["fact"] = Fact(**body["fact"]) if body.get("fact") is not None else None
-        if body["fact"] is not None and body["fact"].metric not in METRICS:
-            raise ValueError(f"unknown metric '{body['fact'].metric}'")
-        if unknown := body.keys() - _KEYS:
-            raise ValueError(f"unknown key '{sorted(unknown)[0]}'")
+        _check(body, _RECORD, _OF_RECORD, "")
+        _check(body["subject"], _SUBJECT, _OF_SUBJECT, "subject.")
+        body["subject"] = Subject(**body["subject"])
+        if (fact := body.get("fact")) is not None:
+            _check(fact, _FACT, _OF_FACT, "fact.")
+            if fact["metric"] not in METRICS:
+                raise ValueError(f"unknown metric '{fact['metric']}'")
+            body["fact"] = Fact(**fact)
+        if body["status"] not in _STATUSES:
+            raise ValueError(f"'{body['status']}' is no status: expected {', '.join(_STATUSES)}")
+        if not all(type(value) is str for value in body.get("corpus", {}).values()):
+            raise ValueError("'corpus' must hold texts")
         return cls(**body)
 
 
-def _refuse_constant(constant: str) -> float:
-    raise ValueError(f"{constant} is not a number")
+_Types = Mapping[str, tuple[type, ...]]
 
 
-def _missing(key: str) -> Subject:
-    raise ValueError(f"'{key}' is missing")
+def _check(body: dict[str, Any], types: _Types, needed: frozenset[str], where: str) -> None:
+    """Raise ValueError for a key that is missing or unknown and a value of another type, and for a number that no float
+    can be. It runs once or more a line of a file of records, so it is kept short."""
+    if not needed <= body.keys():
+        raise ValueError(f"'{where}{min(needed - body.keys())}' is missing")
+    for key, value in body.items():
+        expected = types.get(key)
+        if expected is None:
+            raise ValueError(f"unknown key '{where}{key}'")
+        if type(value) not in expected:
+            raise ValueError(f"'{where}{key}' must be {_NAMED[expected]}, not {json.dumps(value)[:40]}")
+        if expected is _NUMBER and value is not None and not -_LARGEST <= value <= _LARGEST:
+            raise ValueError(f"'{where}{key}' is too large for a number")
 
 
-_KEYS = frozenset(each.name for each in fields(Record))
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+def _needed(cls: type) -> frozenset[str]:
+    return frozenset(each.name for each in fields(cls) if each.default is MISSING and each.default_factory is MISSING)
+
+
+_LARGEST = sys.float_info.max
+_TEXT, _COUNT, _LIST, _TABLE = (str,), (int,), (list,), (dict,)
+_NUMBER, _ROUND, _PART = (float, int, type(None)), (int, type(None)), (dict, type(None))
+_NAMED = {_TEXT: "a text", _COUNT: "a whole number", _LIST: "a list", _TABLE: "an object", _NUMBER: "a number",
+          _ROUND: "a whole number", _PART: "an object"}  # fmt: skip
+_OTHER = {"subject": _TABLE, "corpus": _TABLE, "conditions": _TABLE, "protocol": _TABLE, "fact": _PART, "round": _ROUND,
+          "samples": _LIST, "n": _COUNT, "facts": _COUNT, "schema_version": _COUNT, "value": _NUMBER, "low": _NUMBER,
+          "high": _NUMBER, "duration_seconds": _NUMBER}  # fmt: skip
+"""What fields hold in JSON; the rest are texts."""
+_RECORD, _SUBJECT, _FACT = (
+    {each.name: _OTHER.get(each.name, _TEXT) for each in fields(c)} for c in (Record, Subject, Fact)
+)
+_OF_RECORD, _OF_SUBJECT, _OF_FACT = (_needed(each) for each in (Record, Subject, Fact))
+_STATUSES = get_args(Status)

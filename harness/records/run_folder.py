@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import glob
 import json
 import os
+import shutil
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.records.json_text import parse_json
 from harness.records.record import Record
+from harness.records.sharing import for_reports
 from harness.records.store import RecordStore
 
 RUN_FILE = "run.json"
@@ -39,17 +45,28 @@ class RunFolder:
         return RecordStore(self.path / RECORDS_FILE)
 
     def records(self) -> list[Record]:
-        """Records of finished tasks, each task's last attempt only."""
-        return self.store.finished()
+        """Records of finished tasks, each task's last attempt only, without what no report looks at: the raw readings
+        of a timing and what workers printed. ``store.finished()`` has these too."""
+        return self.store.finished(for_reports)
+
+    def closings(self) -> list[Record]:
+        """The closing records of finished tasks: what became of each, without the facts that it found."""
+        return self.store.closings()
 
 
 def create_run(runs_dir: Path, suite_name: str, identity: str, info: dict[str, Any]) -> RunFolder:
     """Make a folder named after the suite and the time (UTC). Raises HarnessError where it cannot be written."""
     stamp = datetime.now(UTC)
+    body = {"schema_version": 1, "identity": identity, "created": stamp.isoformat(timespec="seconds"), **info}
     try:
-        path = fresh_folder(runs_dir, f"{suite_name}-{stamp:%Y%m%d-%H%M%S}")
-        body = {"schema_version": 1, "identity": identity, "created": stamp.isoformat(timespec="seconds"), **info}
-        write_whole(path / RUN_FILE, json.dumps(body, indent=1, ensure_ascii=False))
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        aside = _aside(runs_dir / suite_name, uuid.uuid4().hex)
+        aside.mkdir()
+        try:
+            write_whole(aside / RUN_FILE, json.dumps(body, indent=1, ensure_ascii=False))
+            path = _move_to_fresh_name(aside, runs_dir, f"{suite_name}-{stamp:%Y%m%d-%H%M%S}")
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
         raise HarnessError(f"cannot write to {runs_dir}: {error.strerror or error}; see --runs-dir") from error
     return RunFolder(path, body)
@@ -59,7 +76,7 @@ def open_run(path: Path) -> RunFolder:
     """Open a run. Raises HarnessError where there is none, or where it is damaged."""
     file = path / RUN_FILE
     try:
-        info = json.loads(file.read_text(encoding="utf-8"))
+        info = parse_json(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise HarnessError(f"no run in {path}: {error.strerror or error} ({RUN_FILE})") from error
     except ValueError as error:
@@ -77,7 +94,7 @@ def find_runs(runs_dir: Path) -> list[RunFolder]:
             runs.append(open_run(file.parent))
         except HarnessError:
             continue
-    return sorted(runs, key=lambda run: (run.info.get("created", ""), run.name))
+    return sorted(runs, key=lambda run: (str(run.info.get("created", "")), run.name))
 
 
 def find_run(name_or_path: str, runs_dir: Path) -> RunFolder:
@@ -95,7 +112,7 @@ def find_run(name_or_path: str, runs_dir: Path) -> RunFolder:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file aside and rename it into place, so that readers find the old text or the new, never a part."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside = _aside(path)
     try:
         with aside.open("w", encoding="utf-8") as stream:
             stream.write(text)
@@ -104,6 +121,32 @@ def write_whole(path: Path, text: str) -> None:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _aside(path: Path, unique: str = "") -> Path:
+    """Where this process writes what becomes ``path``. What processes that were killed left there is removed."""
+    import psutil
+
+    for other in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        writer = other.name.rpartition(".")[2]
+        if writer.isdigit() and not psutil.pid_exists(int(writer)):
+            if other.is_dir():
+                shutil.rmtree(other, ignore_errors=True)
+            else:
+                other.unlink(missing_ok=True)
+    return path.with_name(f".{path.name}.{unique}{'.' if unique else ''}{os.getpid()}")
+
+
+def _move_to_fresh_name(folder: Path, runs_dir: Path, name: str) -> Path:
+    """Rename a folder to one that is not there, or is empty; both at once is what rename does."""
+    for attempt in range(1000):
+        path = runs_dir / (name if attempt == 0 else f"{name}-{attempt}")
+        try:
+            return folder.rename(path)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+    raise HarnessError(f"there are too many runs named {name} in {runs_dir}")
 
 
 def fresh_folder(runs_dir: Path, name: str) -> Path:

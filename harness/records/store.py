@@ -1,13 +1,19 @@
-"""The records of a run: one file, appended line by line, never rewritten."""
+"""The records of a run: one file, appended line by line, never rewritten, and read a line at a time."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 from harness.errors import HarnessError
-from harness.records.record import Record
+from harness.records.record import Record, Status
+from harness.records.sharing import Sharing
+
+LONGEST_LINE = 64 * 2**20
+"""Bytes of the longest line that is written or read; the longest records, quality a document, are a few MB."""
 
 
 class RecordStore:
@@ -29,28 +35,50 @@ class RecordStore:
         """All whole records, in the order they were written; an absent file has none."""
         return list(self._lines())
 
-    def finished(self) -> list[Record]:
-        """Records of tasks that have closed, each task's last attempt only."""
-        return latest_attempts(self.read())
+    def finished(self, keep: Callable[[Record], Record] | None = None) -> list[Record]:
+        """Records of tasks that have closed, each task's last attempt only.
+
+        The file is read a line at a time, so memory is that of what is returned; ``keep`` says what of a record is.
+        """
+        lines = map(Sharing().share, self._lines())
+        return latest_attempts(map(keep, lines) if keep else lines)
+
+    def closings(self) -> list[Record]:
+        """The last closing record of each task that has closed, without what its worker printed and the conditions it
+        ran in. Memory is that of a record a task, whatever the facts."""
+        last: dict[str, Record] = {}
+        sharing = Sharing()
+        for record in self._lines():
+            if record.fact is None:
+                last[record.task] = sharing.share(replace(record, stderr_tail="", conditions={}))
+        return list(last.values())
+
+    def statuses(self) -> dict[str, Status]:
+        """How the last attempt of each task that has closed ended."""
+        return {record.task: record.status for record in self._lines() if record.fact is None}
 
     def _lines(self) -> Iterator[Record]:
         for number, line in whole_lines(self.path):
             try:
-                yield Record.from_json(line.decode("utf-8"))
+                record = Record.from_json(line.decode("utf-8"))
             except (ValueError, TypeError, KeyError) as error:
                 raise HarnessError(f"{self.path}, line {number}: {error}") from error
+            yield record
 
 
 def append_lines(path: Path, lines: Iterable[str]) -> None:
     """Append lines, each on the disk before the next; a torn line at the end of the file is cut off first.
 
-    Raises HarnessError when the disk refuses.
+    Raises HarnessError when the disk refuses, and for a line that no reader would take.
     """
     try:
         with path.open("ab") as stream:
             _cut_torn_line(path)
             for line in lines:
-                stream.write(line.encode("utf-8") + b"\n")
+                encoded = line.encode("utf-8") + b"\n"
+                if len(encoded) > LONGEST_LINE:
+                    raise HarnessError(f"cannot write {path}: {_too_long(len(encoded))}")
+                stream.write(encoded)
                 stream.flush()
                 os.fsync(stream.fileno())
     except OSError as error:
@@ -58,18 +86,36 @@ def append_lines(path: Path, lines: Iterable[str]) -> None:
 
 
 def whole_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file with their numbers, without one that is torn; an absent file has none.
+    """The lines of a file with their numbers, without one that is torn; an absent file has none. No more than one line
+    is held at a time.
 
-    Raises HarnessError where the file cannot be read.
+    Raises HarnessError where the file cannot be read, or where a line is longer than ``LONGEST_LINE``.
     """
+    number = 0
     try:
-        content = path.read_bytes()
+        with path.open("rb") as stream:
+            while line := stream.readline(LONGEST_LINE):
+                number += 1
+                if line.endswith(b"\n"):
+                    yield number, line[:-1]
+                elif len(line) == LONGEST_LINE and _goes_on_to_an_end(stream):
+                    raise HarnessError(f"{path}, line {number}: {_too_long()}")
     except FileNotFoundError:
         return
     except OSError as error:
         raise HarnessError(f"cannot read {path}: {error.strerror or error}") from error
-    whole, _, _torn = content.rpartition(b"\n")
-    yield from enumerate(whole.split(b"\n") if whole else [], start=1)
+
+
+def _goes_on_to_an_end(stream: BinaryIO) -> bool:
+    """Whether the line that has begun ends in the file; where it does not it is torn, however long it is."""
+    while part := stream.readline(2**20):
+        if part.endswith(b"\n"):
+            return True
+    return False
+
+
+def _too_long(size: int | None = None) -> str:
+    return f"{'a line' if size is None else f'a record of {size} bytes'} is longer than {LONGEST_LINE} bytes"
 
 
 def latest_attempts(records: Iterable[Record]) -> list[Record]:

@@ -19,6 +19,7 @@ from harness.reporting.document import Block, Bullets, CodeBlock, Heading, Parag
 from harness.reporting.metric_table import metric_table, status
 from harness.reporting.model_index import Facts, metadata_block, quality_metrics
 from harness.reporting.table import NOTHING, Column, Entry, Table, without_empty_columns
+from harness.reporting.trust import trusted_code
 from harness.selection.recommend import Recommendation, recommend
 from harness.selection.use_cases import use_cases_of
 from harness.selection.words import paragraph
@@ -93,6 +94,8 @@ def model_card(run: StoredRun, candidate: str | None = None) -> str:
     mine = _find(run, candidate)
     facts = Facts(mine.title, mine.family, mine.origin, mine.teacher, mine.checkpoint, mine.info)
     blocks: list[Block] = [Heading(plain(retell(mine.title)), level=1), Paragraph(_what_it_is(mine))]
+    if warning := trusted_code(mine.info.get("suite", {}), [mine.name]):
+        blocks.append(Paragraph(warning))
     if mine.checkpoint is None:
         nothing = say("None of its variants was measured to its end, so this card has no results.")
         blocks.append(Paragraph(nothing))

@@ -18,6 +18,7 @@ from harness.reporting.document import Block, Bullets, CodeBlock, Details, Headi
 from harness.reporting.plots.gallery import plots as draw
 from harness.reporting.plots.theme import Plot
 from harness.reporting.table import Table
+from harness.reporting.trust import trusted_code
 from harness.selection.claims import Judged
 from harness.selection.equivalence import APPROXIMATE, EXACT
 from harness.selection.recommend import Recommendation, recommend
@@ -68,7 +69,8 @@ def _heading(run: StoredRun, rows: Sequence[Row]) -> list[Block]:
         counts=", ".join(say("{count} {status}", count=n, status=say(status)) for status, n in counts.items())
         or say("none yet"),
     )
-    return [Heading(plain(retell(str(title))), level=1), Paragraph(about)]
+    warning = trusted_code(suite, (row.subject.candidate for row in rows))
+    return [Heading(plain(retell(str(title))), level=1), Paragraph(about), *([Paragraph(warning)] if warning else [])]
 
 
 def _recommendations(chosen: Sequence[Recommendation], rows: Sequence[Row]) -> list[Block]:

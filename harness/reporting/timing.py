@@ -52,20 +52,16 @@ def sweep_table(records: Sequence[Record]) -> Table | None:
         for sample in record.fact.samples if record.fact and record.fact.metric == "sweep" else ():
             key = (record.subject.variant, sample["batch_size"], sample["prompt_tokens"])
             points.setdefault(key, []).append(sample)
+    place = {variant: number for number, variant in enumerate(dict.fromkeys(each.subject.variant for each in records))}
+    ordered = sorted(points, key=lambda point: (place[point[0]], *point[1:]))
     lines = [
-        [code(variant), digits(f"{length:,}"), str(rows), *_swept(samples)]
-        for (variant, rows, length), samples in sorted(points.items(), key=lambda item: _in_order(item[0], records))
+        [code(variant), digits(f"{length:,}"), str(rows), *_swept(points[variant, rows, length])]
+        for variant, rows, length in ordered
     ]
     speeds = [Column(say(METRICS[metric].title), say(METRICS[metric].unit), True) for metric in _SWEPT]
     sizes = [Column(say("prompt"), say("tokens")), Column(say("batch"))]
     headers: list[Header] = [say("variant"), *sizes, *speeds, say("left out")]
     return without_empty_columns(headers, lines, left=1) if lines else None
-
-
-def _in_order(point: tuple[str, int, int], records: Sequence[Record]) -> tuple[int, int, int]:
-    variant, rows, length = point
-    first = next(index for index, record in enumerate(records) if record.subject.variant == variant)
-    return first, rows, length
 
 
 def _swept(samples: list[dict[str, Any]]) -> list[str]:

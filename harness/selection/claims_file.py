@@ -158,7 +158,7 @@ def _read(path: Path, source: str) -> list[Claim]:
         raise HarnessError(f"cannot read claims {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise HarnessError(f"{source}: not UTF-8: {error.reason} at byte {error.start}") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # among them numbers of more digits than Python reads
         raise HarnessError(_line(f"{source}: not valid TOML: {error}")) from error
     return check_claims(table, source)
 
@@ -169,6 +169,8 @@ def _check(table: dict[str, Any], source: str) -> Claim:
         return ClaimKeys.model_validate_json(json.dumps(table, default=str), strict=True).claim()
     except ValidationError as error:
         raise HarnessError(_line(f"{source}: {_first_problem(error)}")) from None
+    except (ValueError, RecursionError) as error:
+        raise HarnessError(f"{source}: a value is too long, or its tables nest too deeply: {error}") from None
 
 
 def _first_problem(error: ValidationError) -> str:

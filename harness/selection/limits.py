@@ -29,6 +29,7 @@ UNITS: Mapping[str, Mapping[str, float]] = {
 """What an amount may be given in, by the unit of the metric, and what one of it is in that unit."""
 
 _LIMIT = re.compile(r"\s*(\S+?)\s*(<=|>=)\s*([0-9.eE+-]*[0-9.])\s*(\S*)\s*")
+_AMOUNT = re.compile(r"\s*([0-9.eE+-]*[0-9.])\s*(\S+)\s*")
 _SUFFIXES = ("_tokens_per_second", "_bytes", "_seconds")
 _NO_ROW_HAS = ("training", "sample", "sweep")
 _EXPECTED = "expected 'METRIC <= NUMBER' or 'METRIC >= NUMBER', such as 'peak_memory <= 1 GiB', not '{text}'"
@@ -101,6 +102,22 @@ def parse_limit(text: str) -> Limit:
     # 30 % are exactly 0.3, which 30 * 0.01 happens to miss for other numbers
     factor = known.get(unit, 1)
     return Limit(metric, comparison, amount / round(1 / factor) if factor < 1 else amount * factor)
+
+
+def parse_bytes(text: str) -> int:
+    """Parse an amount of memory in whole bytes, such as ``2 GiB`` or ``500 MB``.
+
+    Raises ValueError that says what was expected, for less than a byte too.
+    """
+    match = _AMOUNT.fullmatch(text)
+    try:
+        number = float(match[1]) if match else 0.0
+    except ValueError:
+        number = 0.0
+    known = UNITS["bytes"]
+    if match is None or match[2] not in known or not math.isfinite(number) or number * known[match[2]] < 1:
+        raise ValueError(f"expected an amount of memory in {', '.join(known)}, such as '2 GiB', not '{text}'")
+    return int(number * known[match[2]])
 
 
 def full_name(name: str) -> str:

@@ -48,7 +48,7 @@ def load_suite(name_or_path: str, settings: Iterable[str] = ()) -> NamedSuite:
         table = tomllib.loads(path.read_bytes().decode("utf-8"))
     except OSError as error:
         raise HarnessError(f"cannot read suite {path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # among them numbers of more digits than Python reads
         raise HarnessError(f"{_shown(path)}: not valid TOML: {error}") from error
     for setting in settings:
         _apply(table, setting)
@@ -63,6 +63,8 @@ def check_suite(table: dict[str, Any], source: str) -> Suite:
         suite = Suite.model_validate_json(json.dumps(table, default=str), strict=True)
     except ValidationError as error:
         raise HarnessError(f"{source}: {_first_problem(error)}") from None
+    except (ValueError, RecursionError) as error:
+        raise HarnessError(f"{source}: a value is too long, or its tables nest too deeply: {error}") from None
     try:
         suite = suite.model_copy(update={"candidate": trained_as_asked(suite, suite.candidates)})
         check_corpus_name(suite.corpus)
@@ -138,7 +140,7 @@ def _apply(table: dict[str, Any], setting: str) -> None:
         raise HarnessError(f"--set {setting}: expected KEY=VALUE")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text.strip()
     *parents, last = key.strip().split(".")
     for parent in parents:

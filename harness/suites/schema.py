@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from harness.candidates.catalogue import shipped_candidates
 from harness.candidates.spec import CandidateSpec, Description, Family, TrainingSpec
 from harness.errors import nearest
 from harness.records.metrics import METRICS
-from harness.selection.limits import parse_limit
+from harness.selection.limits import parse_bytes, parse_limit
 from harness.selection.thresholds import check_thresholds
 
 Count = Annotated[int, Field(ge=1)]
@@ -81,6 +82,21 @@ class Deadlines(Description):
     prepare: float = Field(default=3600, gt=0)
     score: float = Field(default=900, gt=0)
     time: float = Field(default=300, gt=0)
+
+
+def _bytes(value: Any) -> Any:
+    return parse_bytes(value) if isinstance(value, str) else value
+
+
+Memory = Annotated[Count | None, BeforeValidator(_bytes)]
+
+
+class MemoryLimits(Description):
+    """Memory that a task may take over what its worker begins with: bytes, or an amount such as ``2 GiB``."""
+
+    prepare: Memory = None
+    score: Memory = None
+    time: Memory = None
 
 
 class Generation(Description):
@@ -158,6 +174,7 @@ class Suite(Description):
     items: Items = Items()
     timing: TimingKeys = TimingKeys()
     deadlines: Deadlines = Deadlines()
+    memory_limits: MemoryLimits = MemoryLimits()
     generation: Generation = Generation()
     training: dict[str, Any] = Field(default_factory=dict, description="keys over those of every trained candidate")
     candidate: dict[str, CandidateSpec] = Field(default_factory=dict)
@@ -167,9 +184,8 @@ class Suite(Description):
     @field_validator("use_case")
     @classmethod
     def _titles_once(cls, value: tuple[UseCase, ...]) -> tuple[UseCase, ...]:
-        titles = [case.title for case in value]
-        for title in titles:
-            if titles.count(title) > 1:
+        for title, count in Counter(case.title for case in value).items():
+            if count > 1:
                 raise ValueError(f"two use cases have the title '{title}'")
         return value
 
@@ -198,15 +214,15 @@ class Suite(Description):
     @field_validator("candidates", "variants")
     @classmethod
     def _no_repeats(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for index, name in enumerate(value):
-            if name in value[:index]:
+        for name, count in Counter(value).items():
+            if count > 1:
                 raise ValueError(f"'{name}' is named twice")
         return value
 
     @model_validator(mode="after")
     def _own_candidates_used(self) -> Suite:
+        teachers = {spec.teacher for spec in {**shipped_candidates(), **self.candidate}.values()}
         for name in self.candidate:
-            teachers = {spec.teacher for spec in {**shipped_candidates(), **self.candidate}.values()}
             if name not in self.candidates and name not in teachers:
                 raise ValueError(f"[candidate.{name}] is described, but not named in 'candidates'")
         return self

@@ -10,6 +10,7 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from harness.candidates.spec import CandidateSpec
 from harness.corpora.corpus import Corpus
+from harness.language.markup import code, plain
 from harness.training.curve import TrainingRun, conclusions
 
 CARD = "README.md"
@@ -48,9 +49,9 @@ def model_card(spec: CandidateSpec, corpus: Corpus, run: TrainingRun) -> str:
     )
     recipe = spec.training.model_dump(exclude_none=True) if spec.training else {}
     lines = [
-        f"# {title}",
+        f"# {plain(title)}",
         f"A {spec.architecture} of {run.parameters:,} parameters, starting from {run.initialised_from}, trained on "
-        f"{run.tokens:,} tokens of `{corpus.name}` ({corpus.note or 'text'}).",
+        f"{run.tokens:,} tokens of {code(corpus.name)} ({plain(corpus.note or 'text')}).",
         f"Validation {_PERPLEXITIES[spec.family]}: **{perplexity:,.2f}**. It depends on the tokenizer, and is not to "
         "be compared with that of a model with another one, nor with that of another objective.",
         *conclusions({"validation": run.validation, "unigram_loss": run.unigram_loss}),

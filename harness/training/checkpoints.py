@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.candidates.artefacts import ArtefactStore
 from harness.candidates.catalogue import Candidate
-from harness.candidates.checkpoint import Checkpoint, load_model, load_tokenizer, open_checkpoint
+from harness.candidates.checkpoint import Checkpoint, load_model, load_tokenizer, open_checkpoint, tokenizer_of
 from harness.candidates.published import fetch
 from harness.corpora.catalogue import load_corpus
 from harness.corpora.corpus import Corpus
@@ -56,10 +55,10 @@ def obtain(
             tokenizer=load_tokenizer(teacher.path) if teacher else None,
             unfinished=unfinished,
         )
-        shutil.rmtree(unfinished, ignore_errors=True)
 
     build = draw_weights if candidate.spec.origin == "random" else train_weights
     made = store.get("checkpoints", candidate.name, description, build)
+    store.clear_workplace("checkpoints", candidate.name, description)
     return open_checkpoint(made.path, candidate.family)
 
 
@@ -80,7 +79,7 @@ def unigram_counts(
     """How often each token of the checkpoint's tokenizer occurs in the corpus's train split, [vocabulary]."""
 
     def build(folder: Path) -> None:
-        tokenizer = load_tokenizer(checkpoint.path)
+        tokenizer = tokenizer_of(checkpoint)
         ids = tokenize(tokenizer, _same_corpus(corpus_name, corpus_hash).splits["train"]).ids
         np.save(folder / "counts.npy", np.bincount(ids, minlength=len(tokenizer)))
 

@@ -179,7 +179,7 @@ def test_without_a_setup_nothing_is_done(repository):
 
 def test_the_setup_runs_in_the_checkout(repository):
     with base_checkout(repository, "HEAD~1") as base:
-        assert set_up(base, "grep 'SPEED = 1' engine.py > seen") == base
+        assert set_up(base, "grep 'SPEED = 1' engine.py && touch seen") == base
         assert (base.folder / "seen").exists()
     assert not (repository / "seen").exists()
 
@@ -193,9 +193,10 @@ def test_a_venv_that_the_setup_makes_runs_the_checkout(repository):
 @pytest.mark.parametrize(
     ("command", "reason"),
     [
-        ("echo one; echo two >&2; echo three >&2; exit 3", "three"),
-        ("echo only this; exit 1", "only this"),
-        ("exit 7", "7"),
+        ("sh -c 'echo one; echo two >&2; echo three >&2; exit 3'", "three"),
+        ("true && sh -c 'echo only this; exit 1' && touch never", "only this"),
+        ("sh -c 'exit 7'", "7"),
+        ("no-such-program --quick", "no-such-program: No such file or directory"),
     ],
 )
 def test_a_setup_that_fails_says_its_last_line(repository, command, reason):
@@ -207,5 +208,5 @@ def test_a_setup_that_fails_says_its_last_line(repository, command, reason):
 
 def test_a_setup_that_fails_leaves_no_worktree(repository):
     with pytest.raises(HarnessError, match="--setup failed"), ExitStack() as stack:
-        _checkouts(request(repository, setup="exit 1"), stack)
+        _checkouts(request(repository, setup="false"), stack)
     assert worktrees(repository) == [str(repository)]

@@ -33,7 +33,8 @@ except KeyboardInterrupt:
 left = (interrupted.path / "report.md").exists(), [row.status for row in interrupted.rows()]
 resumed = harness.run_suite("smoke", **wanted, progress=steps.append)
 threads = harness.run_suite("smoke", **wanted, threads=1, progress=False)
-refused = harness.run_suite("smoke", **{**wanted, "settings": [wanted["settings"], "deadlines.time=0.001"]})
+hasty = {**wanted, "fresh": True, "settings": [wanted["settings"], "deadlines.time=0.001"]}
+refused = harness.run_suite("smoke", **hasty)
 print(json.dumps({
     "left": left,
     "same": resumed.name == interrupted.name,

@@ -135,6 +135,20 @@ def test_half_a_surrogate_pair_in_a_json_line_is_refused_by_file_and_line(tmp_pa
         load_corpus(f"text:{file}")
 
 
+def test_a_json_line_of_endless_brackets_is_refused_by_file_and_line(tmp_path: Path):
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"text": "a road"}\n' + "[" * 100_000, encoding="utf-8")
+    with pytest.raises(HarnessError, match=r"a\.jsonl, line 2: not JSON \(maximum recursion"):
+        load_corpus(f"text:{file}")
+
+
+def test_a_parquet_file_whose_text_is_no_utf8_is_refused_by_name(tmp_path: Path):
+    table = pyarrow.table({"text": pyarrow.array([b"caf\xff"]).view(pyarrow.string())})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(HarnessError, match=r"a\.parquet: cannot read a column 'text' \('utf-8' codec"):
+        load_corpus(f"text:{tmp_path / 'a.parquet'}")
+
+
 def test_rows_of_the_hub_are_the_lines_of_the_file():
     rows = ["", " = Roads = \n", "", " A road . \n"]
     assert "".join(f"{line}\n" for line in lines_of(rows)) == " \n = Roads = \n \n A road . \n"

@@ -157,3 +157,13 @@ def test_a_file_that_is_cut_short_is_one_clear_line(checkpoint: Path, kept: int)
     (checkpoint / FILE).write_bytes((checkpoint / FILE).read_bytes()[:kept])
     with pytest.raises(HarnessError, match="cut short"):
         count_weights(checkpoint / FILE)
+
+
+def test_an_array_that_is_announced_longer_than_the_file_is_one_clear_line(checkpoint: Path):
+    """The library's reader alone would go on behind the end, entry by entry, for hours."""
+    key, text_array, nested = b"general.tags", (9).to_bytes(4, "little"), (8).to_bytes(4, "little")
+    entry = len(key).to_bytes(8, "little") + key + text_array + nested + (1 << 60).to_bytes(8, "little")
+    header = b"GGUF" + (3).to_bytes(4, "little") + (0).to_bytes(8, "little") + (1).to_bytes(8, "little")
+    (checkpoint / FILE).write_bytes(header + entry + b"\0" * 64)
+    with pytest.raises(HarnessError, match="cut short"):
+        count_weights(checkpoint / FILE)

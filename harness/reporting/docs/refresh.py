@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.errors import HarnessError
+from harness.records.damage import DAMAGE
 from harness.reporting.docs.files import MarkdownFile
 from harness.reporting.docs.markers import Block, checksum, filled, find_blocks
 from harness.reporting.docs.request import read_request
@@ -84,7 +85,7 @@ def _at(where: str) -> Iterator[None]:
         yield
     except HarnessError as error:
         raise HarnessError(f"{where}: {error}") from error
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except DAMAGE as error:
         # a run may hold anything where it was written by another program or edited: records are checked by their
         # reader, but not what a table needs of them
         what = f"{type(error).__name__}: {error}"
