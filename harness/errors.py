@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 EXIT_REGRESSED = 1
 EXIT_BAD_INPUT = 2
@@ -22,14 +22,22 @@ class HarnessError(Exception):
 
     exit_code = EXIT_BAD_INPUT
 
+    def __init__(self, text: str, below: Sequence[str] = ()) -> None:
+        """``below`` are further lines, where an error has a list to tell."""
+        super().__init__(text)
+        self.below = below
+
     def __str__(self) -> str:
         """One line that a terminal can show, whatever was quoted: control characters are spelled out."""
-        text = super().__str__()
-        if len(text) <= LONGEST and text.isprintable():
-            return text
-        line = _LINE_END.sub(" ", text.strip())[: LONGEST + 1]
-        shown = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
-        return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
+        return "\n  ".join(map(_one_line, (super().__str__(), *self.below)))
+
+
+def _one_line(text: str) -> str:
+    if len(text) <= LONGEST and text.isprintable():
+        return text
+    line = _LINE_END.sub(" ", text.strip())[: LONGEST + 1]
+    shown = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
+    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
 
 
 class UnavailableError(HarnessError):

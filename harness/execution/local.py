@@ -145,7 +145,7 @@ def _follow(
             if message[0] == "progress":
                 progress(message[1], message[2])
             elif message[0] == "watch":
-                watched = _MemoryWatch(process.pid or 0)
+                watched = watched or _MemoryWatch(process.pid or 0)
                 connection.send("go")
             elif message[0] == "end":
                 _, status, reason, outcome = message

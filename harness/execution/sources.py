@@ -49,6 +49,4 @@ def corpus_of(suite: Suite, candidates: Sequence[Candidate], without: str) -> Co
     except UnavailableError as error:
         lines = [str(error), *lines]
     remedy = [_CHECKPOINT_REMEDY] if missing else []
-    raise UnavailableError(
-        "\n  ".join([f"nothing of this suite can run here ({without}); missing are:", *lines, *remedy])
-    )
+    raise UnavailableError(f"nothing of this suite can run here ({without}); missing are:", [*lines, *remedy])

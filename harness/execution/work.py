@@ -172,6 +172,7 @@ def use_memory(order: WorkOrder, channel: Channel) -> Outcome:
         encode_pass(session, prompt[np.newaxis], time.perf_counter)
     else:
         generation_pass(session, prompt, order.timing.new_tokens, time.perf_counter)
+    channel.watch_memory()  # once more while all of it is held: a small model is done between two looks
     return Outcome(cuda_memory_facts(order.engine, order.setup.device, os.getpid()))
 
 

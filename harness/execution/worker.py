@@ -28,7 +28,8 @@ _PAUSE_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Channel:
-    """How a task speaks to the parent: how far it is, and that its memory is to be watched from now on."""
+    """How a task speaks to the parent: how far it is, and that its memory is to be looked at now, and watched from now
+    on; the answer has come when ``watch_memory`` returns."""
 
     progress: Callable[[float, str], None]
     watch_memory: Callable[[], None]

@@ -9,12 +9,15 @@ import getpass
 import os
 import re
 import socket
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 from harness.records.environment import without_home
 
-SECRET, USER, HOST = "<secret>", "<user>", "<host>"
+SECRET, USER, HOST, PYTHON = "<secret>", "<user>", "<host>", "<python>"
+_SYSTEM = ("/", "/usr", "/usr/local")
+"""Prefixes of Python that say nothing of who uses it."""
 _TOKENS = re.compile(
     r"""\b(?:
         hf_[A-Za-z0-9]{16,} | api_org_[A-Za-z0-9]{16,}                 # Hugging Face
@@ -45,9 +48,12 @@ def without_private(text: str) -> str:
 
     What is known to be secret goes: tokens by their form, values of environment variables by the variable's name
     (``*_TOKEN``, ``*_KEY``, ``*PASSWORD*`` and the like), logins and queries of addresses. The user's name goes from
-    paths, where it is a whole part of a name; the machine's name wherever it stands alone.
+    paths, where it is a whole part of a name; the machine's name wherever it stands alone. The folder of the Python
+    environment is written ``<python>``.
     """
     text = without_controls(text)
+    if sys.prefix not in _SYSTEM:
+        text = text.replace(sys.prefix, PYTHON)
     for value in _secret_values():
         text = text.replace(value, SECRET)
     text = _TOKENS.sub(SECRET, text)

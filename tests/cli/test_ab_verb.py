@@ -121,7 +121,9 @@ def test_an_unknown_suite_is_refused(tmp_path: Path, project: Path):
 
 
 def test_a_setup_that_fails_is_refused(tmp_path: Path, project: Path):
-    line = refused(tmp_path, "HEAD", "--project", str(project), "--setup", "echo no compiler >&2; exit 1")
+    line = refused(
+        tmp_path, "HEAD", "--project", str(project), "--setup", "python -c \"import sys; sys.exit('no compiler')\""
+    )
     assert line.startswith("harness: --setup failed at ")
     assert line.endswith(": no compiler")
     assert len(git(project, "worktree", "list").splitlines()) == 1

@@ -82,3 +82,12 @@ def _allocate(order: str, channel: Channel) -> Outcome:
     time.sleep(0.3)
     assert block
     return Outcome([])
+
+
+def _flash(order: str, channel: Channel) -> Outcome:
+    """Hold some megabytes for so short a time that the parent must be asked to look."""
+    channel.watch_memory()
+    block = b"1" * (int(order.split()[1]) * 1_000_000)
+    channel.watch_memory()
+    assert block
+    return Outcome([])

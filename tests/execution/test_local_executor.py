@@ -78,6 +78,13 @@ def test_what_a_task_started_dies_with_it(executor: LocalExecutor):
     assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
+def test_memory_that_is_held_for_a_moment_is_seen(executor: LocalExecutor):
+    result = executor.run("flash 20", 60, lambda share, word: None)
+    assert result.outcome is not None
+    (peak,) = (fact for fact in result.outcome.facts if fact.metric == "peak_memory_bytes")
+    assert peak.value == pytest.approx(20e6, rel=0.2)
+
+
 def test_memory_over_the_baseline_is_seen_from_outside(executor: LocalExecutor):
     small, large = (_run(executor, f"allocate {size}").outcome.facts[-1] for size in (1, 60))
     assert small.metric == large.metric == "peak_memory_bytes"

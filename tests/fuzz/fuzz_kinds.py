@@ -96,10 +96,12 @@ def _write_stored(rng: Random, folder: Path) -> None:
 def _changed(rng: Random, record: dict[str, Any]) -> Any:
     """A record with another value anywhere, with odd values of the right types, or with anything in what readers of
     records do not look into: samples, protocols and conditions."""
-    if not (isinstance(record, dict) and isinstance(record.get("fact"), dict | None)):
-        return record  # changed before
-    within = record["fact"] or record
-    place = rng.choice([key for key in ("samples", "protocol", "conditions") if key in within])
+    fact = record.get("fact") if isinstance(record, dict) else record
+    within = fact or record
+    places = [key for key in ("samples", "protocol", "conditions") if isinstance(within, dict) and key in within]
+    if not isinstance(fact, dict | None) or not places:
+        return record  # it was changed before
+    place = rng.choice(places)
     match rng.randrange(5):
         case 0:
             return damaged_value(rng, record, most=2)
