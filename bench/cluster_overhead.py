@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import statistics
 import sys
 import tempfile
@@ -28,6 +29,7 @@ from harness.execution.executor import Assignment, Result
 from harness.execution.job import Job, Request, begin
 from harness.execution.ray_executor import RayExecutor
 
+PROJECT = Path(__file__).resolve().parents[1]
 NODES = 3
 
 
@@ -57,7 +59,9 @@ def main() -> None:
     asked = parser.parse_args()
     raylets = Raylets()
     for _ in range(NODES):
-        raylets.add_node(num_cpus=1, object_store_memory=80_000_000)
+        folders = (PROJECT, PROJECT / "tests" / "execution", PROJECT / "bench")
+        found_by_nodes = {"PYTHONPATH": os.pathsep.join(map(str, folders))}
+        raylets.add_node(num_cpus=1, object_store_memory=80_000_000, env_vars=found_by_nodes)
     ray.init(raylets.address, logging_level=logging.ERROR, log_to_driver=False)
     ways: dict[str, Callable[[int, Path], float]] = {
         "plain Ray": plain, "the executor": executor, "the whole runner": runner}  # fmt: skip
@@ -129,7 +133,7 @@ def runner(tasks: int, folder: Path) -> float:
     job.runner._executor = on_cluster(job, folder)
     start = time.perf_counter()
     job.run(Quiet())
-    assert job.failed() == 0
+    assert job.failed() == 0, {r.reason for r in job.folder.store.closings() if r.status != "ok"}
     return (time.perf_counter() - start) / len(job.plan.tasks) * 1e3
 
 

@@ -66,6 +66,9 @@ class Executor(Protocol):
     here: bool
     """Whether tasks run on this machine one at a time, so that their files can be looked at in between."""
 
+    def machines(self) -> list[dict[str, Any]]:
+        """The machines of a cluster as ``run.json`` lists them (:mod:`harness.records.machines`); none for this one."""
+
     def resume(self, finished: Mapping[str, tuple[Task, str]]) -> frozenset[str]:
         """Hear which timing tasks are finished, by their hashes, and on which node; answer with those that must be done
         again, for no node that is there could take the measurements that they are compared with."""

@@ -16,7 +16,6 @@ from harness.execution.environment import worker_environment
 from harness.execution.estimate import Estimate
 from harness.execution.executor import Executor
 from harness.execution.plan import CODE, Plan, Task, make_plan, wanted_variants
-from harness.execution.ray_executor import RayExecutor
 from harness.execution.run import Listener, Runner
 from harness.execution.sources import corpus_of, missing_checkpoints, without_network
 from harness.items.blimp import BlimpPairs, load_blimp
@@ -100,7 +99,7 @@ def begin(request: Request) -> Job:
     identity = _identity(named, corpus, environment, blimp)
     executor = None if request.dry_run else _executor(request, plan, environment, short(identity), bool(without))
     folder = _folder(request, named, corpus, environment, identity)
-    if isinstance(executor, RayExecutor):
+    if executor is not None:
         folder = with_machines(folder, executor.machines())
     runner = Runner(folder, plan, corpus, environment, request.cache_dir, bool(without), blimp, request.timed, executor)
     pending = runner.pending()
@@ -117,6 +116,8 @@ def _executor(request: Request, plan: Plan, environment: Environment, run: str, 
         if kinds := sorted({task.subject.machine for task in plan.tasks} - {""}):
             raise HarnessError(f"variants ask for machines of the kinds {', '.join(kinds)}: see --executor ray")
         return None
+    from harness.execution.ray_executor import RayExecutor
+
     return RayExecutor(run, plan, environment, offline, request.address, request.storage)
 
 
