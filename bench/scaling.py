@@ -64,7 +64,7 @@ def _measure(tasks: int, workers: bool) -> dict[str, Any]:
     from harness.records.store import RecordStore
     from harness.reporting.markdown import report
 
-    executor = partial(LocalExecutor, perform=stub_tasks.perform) if workers else _InPlace
+    executor = partial(LocalExecutor, perform=stub_tasks.perform) if workers else stub_tasks.InPlace
     vars(run_module)["LocalExecutor"] = executor
     appended = _timed_method(RecordStore, "append")
     with tempfile.TemporaryDirectory() as scratch:
@@ -103,18 +103,6 @@ def _begin_one(folder: Path, begin: Any, request: Any, tasks: int) -> Any:
     suite = folder / f"stub{tasks}.toml"
     suite.write_text(stub_tasks.suite_text(tasks), encoding="utf-8")
     return begin(request(str(suite), (), (), (), True, False, folder / "runs", folder / "cache", "bench"))
-
-
-class _InPlace:
-    """An executor without processes."""
-
-    def __init__(self, threads: int, offline: bool) -> None:
-        pass
-
-    def run(self, order: Any, seconds: float, progress: Any, telemetry: bool = False, memory: Any = None) -> Any:
-        from harness.execution.local import Result
-
-        return Result("ok", "", stub_tasks.perform(order, None), "", 0.01)
 
 
 def _timed(act: Callable[[], Any]) -> tuple[float, Any]:

@@ -29,10 +29,12 @@ def make_subject(
     tokenizer: str = "tokenizer-1",
     weights: str = "weights-1",
 ) -> Subject:
-    """The subject of a variant; a name without slashes is a candidate on its own."""
-    candidate, *rest = variant.split("/")
+    """The subject of a variant; a name without slashes is a candidate on its own, and what follows ``@`` is a kind of
+    machine."""
+    way, _, machine = variant.partition("@")
+    candidate, *rest = way.split("/")
     engine, precision, device = rest or ("", "", "")
-    return Subject(variant, candidate, family, origin, engine, precision, device, weights, tokenizer)
+    return Subject(variant, candidate, family, origin, engine, precision, device, weights, tokenizer, machine)
 
 
 def make_record(

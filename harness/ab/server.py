@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.execution.executor import Result
 from harness.execution.job import Job, Request, begin
-from harness.execution.local import LocalExecutor, Result
+from harness.execution.local import LocalExecutor
 from harness.execution.plan import Task
 from harness.execution.standby import Standby
 

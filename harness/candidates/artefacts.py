@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
@@ -21,7 +21,12 @@ from safetensors import SafetensorError
 from harness.errors import HarnessError
 from harness.records.hashing import digest, file_digest, short
 
+if TYPE_CHECKING:
+    from harness.candidates.storage import Storage
+
 MANIFEST = "artefact.json"
+STORAGE = "HARNESS_STORAGE"
+"""The environment variable with the location of the storage that several machines share."""
 ABANDONED_DAYS = 30
 """After which what an interrupted build kept is removed: its description may never be asked for again."""
 
@@ -50,10 +55,16 @@ class ArtefactStore:
     An artefact is built aside and renamed into place, so that it is whole or absent; a lock a name lets several
     runs share one cache. The hashes of its files are checked whenever it is taken out: one that was cut short or
     swapped is built again.
+
+    With a storage, which other machines' caches share, what is not in the cache is fetched from there before it is
+    built, and what the storage lacks is offered to it. Where none is given it is the one whose location, a folder or an
+    address of fsspec, the environment variable ``HARNESS_STORAGE`` holds; without that there is none.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, storage: Storage | None = None) -> None:
+        """Raises HarnessError where ``HARNESS_STORAGE`` is no location that can be used."""
         self.folder = folder
+        self.storage = storage or _storage_of_environment()
         self.damaged: list[str] = []
 
     def place(self, kind: str, label: str, description: Any) -> Path:
@@ -87,7 +98,7 @@ class ArtefactStore:
         return self.folder / "unfinished" / self.place(kind, label, description).name
 
     def get(self, kind: str, label: str, description: Any, build: Callable[[Path], None]) -> Artefact:
-        """Take the artefact out, calling ``build`` with an empty folder if it is not there whole.
+        """Take the artefact out, calling ``build`` with an empty folder if it is neither here nor in the storage whole.
 
         Raises HarnessError when the folder cannot be written; errors of ``build`` pass through.
         """
@@ -95,8 +106,10 @@ class ArtefactStore:
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(place.with_name(place.name + ".lock")):
-                found = open_artefact(place)
-                return found if found else self._build(place, description, build)
+                found = open_artefact(place) or self._fetch(kind, place) or self._build(place, description, build)
+                if self.storage:
+                    self.storage.offer(found, kind)
+                return found
         except OSError as error:
             raise _disk_error(error, self.folder) from error
         except SafetensorError as error:
@@ -104,12 +117,21 @@ class ArtefactStore:
                 raise _disk_error(OSError(errno.ENOSPC, "no space"), self.folder) from error
             raise
 
-    def _build(self, place: Path, description: Any, build: Callable[[Path], None]) -> Artefact:
+    def _fetch(self, kind: str, place: Path) -> Artefact | None:
+        if not self.storage:
+            return None
+        self._make_room(place)
+        return open_artefact(place) if self.storage.fetch(kind, place) else None
+
+    def _make_room(self, place: Path) -> None:
         if place.exists():
             print(f"artefact {place.name} is damaged: making it again", file=sys.stderr)
             self.damaged.append(place.name)
             shutil.rmtree(place)
         _clear_asides(place)
+
+    def _build(self, place: Path, description: Any, build: Callable[[Path], None]) -> Artefact:
+        self._make_room(place)
         aside = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
         try:
             build(aside)
@@ -149,6 +171,15 @@ def is_broken(folder: Path, seal: Seal) -> bool:
         return any(_state_of(folder / name) != state for name, state in seal.items())
     except OSError:
         return True
+
+
+def _storage_of_environment() -> Storage | None:
+    location = os.environ.get(STORAGE)
+    if not location:
+        return None
+    from harness.candidates.storage import Storage  # fsspec takes a quarter of a second
+
+    return Storage.at(location)
 
 
 def _state_of(path: Path) -> tuple[int, int, int]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from harness.execution.executor import Result
     from harness.execution.job import Job
-    from harness.execution.local import Result
     from harness.execution.plan import Task
 
 

@@ -19,7 +19,7 @@ from harness.cli.options import (
     cache_folder,
     shown_command,
 )
-from harness.errors import EXIT_INTERRUPTED, EXIT_TASKS_FAILED
+from harness.errors import EXIT_INTERRUPTED, EXIT_TASKS_FAILED, HarnessError
 
 Patterns = list[str] | None
 
@@ -39,6 +39,13 @@ def run(
     cache_dir: CacheDir = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan with estimated times, do nothing")] = False,
     settings: Settings = None,
+    executor: Annotated[str, typer.Option("--executor", help="'local', or 'ray' for a cluster")] = "local",
+    address: Annotated[
+        str, typer.Option("--address", help="of the cluster's head, HOST:PORT", show_default=False)
+    ] = "",
+    storage: Annotated[
+        str, typer.Option("--storage", help="a folder or URL by which machines share artefacts", show_default=False)
+    ] = "",
     json_output: Annotated[bool, typer.Option("--json", help="print the rows as JSON at the end")] = False,
 ) -> None:
     """Prepare, measure, store and report everything that a suite asks for.
@@ -46,8 +53,13 @@ def run(
     The same command again resumes: what is finished is not repeated. Exit code 4 when some tasks failed.
     """
     from harness.cli.progress import Progress, print_plan
+    from harness.execution.executor import EXECUTORS
     from harness.execution.job import Request, begin
 
+    if executor not in EXECUTORS:
+        raise HarnessError(f"--executor: expected {' or '.join(EXECUTORS)}, not '{executor}'")
+    if address and executor == "local":
+        raise HarnessError("--address is a cluster's: see --executor ray")
     chosen = [f"corpus={_toml_string(corpus)}"] if corpus else []
     chosen += [f"rounds={2 if quick else rounds}"] if quick or rounds else []
     chosen += [f"threads={threads}"] if threads else []
@@ -64,6 +76,9 @@ def run(
             command=shown_command(),
             dry_run=dry_run,
             local=tuple(local or ()),
+            executor=executor,
+            address=address,
+            storage=storage,
         )
     )
     if job.missing:

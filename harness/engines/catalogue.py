@@ -34,8 +34,8 @@ class EngineKind:
     lacks: Mapping[str, str] = field(default_factory=dict)
     """What it cannot run: shell patterns of ``family/precision/device``, each with the reason."""
 
-    def refusal(self, family: str, precision: str, device: str) -> str | None:
-        """Why the engine cannot run such a variant here, with the remedy where there is one; None where it can."""
+    def unsupported(self, family: str, precision: str, device: str) -> str | None:
+        """Why the engine cannot run such a variant on any machine; None where it can."""
         if precision not in self.precisions:
             return f"engine '{self.name}' has {', '.join(self.precisions)}, not {precision}"
         if device not in self.devices:
@@ -43,6 +43,12 @@ class EngineKind:
         for pattern, reason in self.lacks.items():
             if fnmatch.fnmatchcase(f"{family}/{precision}/{device}", pattern):
                 return f"engine '{self.name}': {reason}"
+        return None
+
+    def refusal(self, family: str, precision: str, device: str) -> str | None:
+        """Why the engine cannot run such a variant here, with the remedy where there is one; None where it can."""
+        if reason := self.unsupported(family, precision, device):
+            return reason
         if device == "cuda" and not gpu_names():
             return "no NVIDIA GPU with a driver was found on this machine; leave out cuda, or run on one that has it"
         return self.missing()

@@ -8,18 +8,21 @@ from pathlib import Path
 
 from harness.candidates.catalogue import resolve
 from harness.candidates.published import warn_of_code
+from harness.candidates.storage import Storage
 from harness.corpora.corpus import Corpus
 from harness.engines.catalogue import engine_kind
+from harness.errors import HarnessError
 from harness.execution.environment import worker_environment
 from harness.execution.estimate import Estimate
+from harness.execution.executor import Executor
 from harness.execution.plan import CODE, Plan, Task, make_plan, wanted_variants
 from harness.execution.run import Listener, Runner
 from harness.execution.sources import corpus_of, missing_checkpoints, without_network
 from harness.items.blimp import BlimpPairs, load_blimp
 from harness.records.environment import Environment, available_cores, snapshot
-from harness.records.hashing import code_digest, digest
+from harness.records.hashing import code_digest, digest, short
 from harness.records.privacy import all_without_private
-from harness.records.run_folder import RunFolder, create_run, find_runs
+from harness.records.run_folder import RunFolder, create_run, find_runs, with_machines
 from harness.suites.loader import NamedSuite, load_suite, with_local
 
 _BUDGETS = ("deadlines", "memory_limits")
@@ -42,6 +45,10 @@ class Request:
     dry_run: bool = False
     local: tuple[str, ...] = ()
     """``NAME=FOLDER``: checkpoints that stand in for published candidates."""
+    executor: str = "local"
+    """One of EXECUTORS; ``address`` and ``storage`` are those of a cluster."""
+    address: str = ""
+    storage: str = ""
     timed: bool = True
     """Whether speed is timed; a comparison of two revisions does that itself."""
 
@@ -89,30 +96,50 @@ def begin(request: Request) -> Job:
     items = named.suite.items
     blimp = load_blimp(items.blimp, items.blimp_pairs) if items.blimp else None
     plan = make_plan(named.suite, corpus, environment, request.only, request.skip, blimp)
-    folder = _folder(request, named, corpus, environment, blimp)
-    runner = Runner(folder, plan, corpus, environment, request.cache_dir, bool(without), blimp, request.timed)
+    identity = _identity(named, corpus, environment, blimp)
+    executor = None if request.dry_run else _executor(request, plan, environment, short(identity), bool(without))
+    folder = _folder(request, named, corpus, environment, identity)
+    if executor is not None:
+        folder = with_machines(folder, executor.machines())
+    runner = Runner(folder, plan, corpus, environment, request.cache_dir, bool(without), blimp, request.timed, executor)
     pending = runner.pending()
     missing = tuple(candidate.name for candidate in missing_checkpoints(candidates)) if without else ()
     return Job(plan, folder, runner, pending, Estimate(pending, request.cache_dir, corpus.hash), missing)
 
 
-def _folder(
-    request: Request, named: NamedSuite, corpus: Corpus, environment: Environment, blimp: BlimpPairs | None
-) -> RunFolder:
+def _executor(request: Request, plan: Plan, environment: Environment, run: str, offline: bool) -> Executor | None:
+    """The cluster's executor, connected; None for this machine's, which is begun with the run."""
+    if request.storage:
+        Storage.at(request.storage).check()
+        os.environ["HARNESS_STORAGE"] = request.storage
+    if request.executor == "local":
+        if kinds := sorted({task.subject.machine for task in plan.tasks} - {""}):
+            raise HarnessError(f"variants ask for machines of the kinds {', '.join(kinds)}: see --executor ray")
+        return None
+    from harness.execution.ray_executor import RayExecutor
+
+    return RayExecutor(run, plan, environment, offline, request.address, request.storage)
+
+
+def _identity(named: NamedSuite, corpus: Corpus, environment: Environment, blimp: BlimpPairs | None) -> str:
+    """Names everything that must be equal for a run to be resumed."""
     suite = named.suite.model_dump(mode="json")
     candidates = [resolve(name, named.suite.candidate).description(corpus.hash) for name in named.suite.candidates]
     engines = {name.partition("/")[0] for name in named.suite.variants}
     versions = {engine: engine_kind(engine).versions() for engine in sorted(engines)}
     pairs = blimp.hash if blimp else ""
     measured = {key: value for key, value in suite.items() if key not in _BUDGETS}
-    identity = digest([measured, corpus.hash, pairs, environment.hash, code_digest(*CODE), candidates, versions])
+    return digest([measured, corpus.hash, pairs, environment.hash, code_digest(*CODE), candidates, versions])
+
+
+def _folder(request: Request, named: NamedSuite, corpus: Corpus, environment: Environment, identity: str) -> RunFolder:
     if not request.fresh:
         for run in reversed(find_runs(request.runs_dir)):
             if run.info.get("identity") == identity:
                 return run
     info = {
         "suite_name": named.name,
-        "suite": suite,
+        "suite": named.suite.model_dump(mode="json"),
         "corpus": {"name": corpus.name, "note": corpus.note, "hash": corpus.hash},
         "command": request.command,
         "environment": environment.as_dict(),

@@ -7,8 +7,8 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -16,13 +16,16 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.execution.environment import worker_environment
+from harness.execution.executor import Assignment, Ended, Result, Say
 from harness.execution.memory_limit import Limited, MemoryLimit
 from harness.execution.orders import Outcome, WorkOrder
+from harness.execution.plan import Task
 from harness.execution.program_end import scratch_folder
 from harness.execution.standby import Standby
 from harness.execution.telemetry import EVERY_SECONDS, Telemetry
 from harness.execution.work import perform
 from harness.execution.worker import Channel, kill_group, start_worker, work
+from harness.records.environment import conditions
 from harness.records.privacy import without_private
 from harness.records.record import Fact, Status
 from harness.speed.memory import Memory, memory_of
@@ -31,19 +34,11 @@ TAIL_BYTES = 2000
 WATCH_SECONDS = 0.005
 
 
-@dataclass(frozen=True)
-class Result:
-    """How a task ended."""
-
-    status: Status
-    reason: str
-    outcome: Outcome | None
-    stderr_tail: str
-    seconds: float
-
-
 class LocalExecutor:
     """Runs tasks on this machine. The parent sleeps while a worker works, except where it watches memory."""
+
+    here = True
+    _next: Assignment | None = None
 
     def __init__(self, threads: int, offline: bool, perform: Callable[[Any, Channel], Outcome] = perform) -> None:
         self._perform = perform
@@ -51,6 +46,34 @@ class LocalExecutor:
         self._scratch = scratch_folder()
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["harness.execution.preload"])
+
+    def machines(self) -> list[dict[str, Any]]:
+        """None but this one, which every run tells."""
+        return []
+
+    def resume(self, finished: Mapping[str, tuple[Task, str]]) -> frozenset[str]:
+        """Timings that a node of a cluster took are taken again here."""
+        return frozenset(name for name, (_, node) in finished.items() if node)
+
+    def room(self) -> bool:
+        """One task at a time."""
+        return self._next is None
+
+    def submit(self, assignment: Assignment) -> None:
+        """Take a task, which :meth:`wait` runs."""
+        self._next = assignment
+
+    def wait(self, say: Say) -> Ended:
+        """Run the task that was submitted."""
+        assert self._next is not None
+        given, self._next = self._next, None
+        before = conditions()
+        found = self.run(given.order, given.deadline_seconds, say, given.telemetry, given.memory)
+        return Ended(given.task, replace(found, around={"before": before, "after": conditions()}))
+
+    def cancel(self) -> None:
+        """Nothing runs while nobody waits."""
+        self._next = None
 
     def stand_by(self, order: WorkOrder, slower: float | None, deadline_seconds: float) -> Standby:
         """Start a worker that stays and takes turns, made slower by a share where one is given."""

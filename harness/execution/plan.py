@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from harness.candidates.catalogue import Candidate, resolve
@@ -30,8 +30,8 @@ WORDS: dict[Kind, str] = {
     "load": "load from disk",
     "time": "time",
 }
-Crossed = tuple[Candidate, str, str, str]
-"""A candidate with the engine, precision and device of a variant of it."""
+Crossed = tuple[Candidate, str, str, str, str]
+"""A candidate with the engine, precision, device and kind of machine of a variant of it."""
 _SHOWN = 12
 """Variants that an error names."""
 ROUND: tuple[Kind, ...] = ("load", "time")
@@ -60,8 +60,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Plan:
-    """Tasks in the order they are done: candidates, variants, scores, memory, the limits of each device, then rounds,
-    in which each variant is loaded from disk and timed."""
+    """Tasks in the order they are done: candidates, variants, scores, memory, the limits of each device of each kind of
+    machine, then rounds, in which each variant is loaded from disk and timed."""
 
     suite: Suite
     tasks: tuple[Task, ...]
@@ -100,7 +100,7 @@ def make_plan(
     scores = [_measure(task, "score", scoring) for task in variants]
     timing = suite.timing.model_dump()
     memory = [_measure(task, "memory", timing) for task in variants]
-    limits = [_measure_machine(device, base) for device in _usable_devices(wanted)]
+    limits = [_measure_machine(*place, base) for place in _usable_places(wanted)]
     rounds = []
     shuffler = random.Random(suite.seed)
     for number in range(suite.rounds):
@@ -118,14 +118,15 @@ def wanted_variants(suite: Suite, only: Sequence[str] = (), skip: Sequence[str] 
     return wanted
 
 
-def variant_name(candidate: str, engine: str, precision: str, device: str) -> str:
-    """How a variant is written everywhere: ``gpt2-mini/onnxruntime/int8/cpu``."""
-    return f"{candidate}/{engine}/{precision}/{device}"
+def variant_name(candidate: str, engine: str, precision: str, device: str, machine: str = "") -> str:
+    """How a variant is written everywhere: ``gpt2-mini/onnxruntime/int8/cpu``, and ``@small`` behind it where a kind of
+    machine is asked for."""
+    return f"{candidate}/{engine}/{precision}/{device}" + (f"@{machine}" if machine else "")
 
 
 def _cross(candidates: Sequence[Candidate], suite: Suite) -> list[Crossed]:
     ways = [split_variant(variant, suite.device) for variant in suite.variants]
-    return [(candidate, engine, precision, device) for candidate in candidates for engine, precision, device in ways]
+    return [(candidate, *way) for candidate in candidates for way in ways]
 
 
 def _selected(
@@ -148,25 +149,27 @@ def _selected(
 
 
 def _refuse_the_impossible(wanted: list[Crossed]) -> None:
-    """Raises HarnessError where nothing that was asked for can run here; single variants are skipped when run."""
-    reasons = [engine_kind(engine).refusal(c.family, precision, device) for c, engine, precision, device in wanted]
+    """Raises HarnessError where nothing that was asked for can run; single variants are skipped when run."""
+    reasons = [_refusal(*crossed) for crossed in wanted]
     if all(reasons):
         raise HarnessError("; ".join(dict.fromkeys(reason for reason in reasons if reason)))
 
 
-def _usable_devices(wanted: list[Crossed]) -> list[str]:
-    """The devices on which at least one of the variants can run here, in order."""
-    usable = [
-        device
-        for candidate, engine, precision, device in wanted
-        if not engine_kind(engine).refusal(candidate.family, precision, device)
-    ]
-    return list(dict.fromkeys(usable))
+def _refusal(candidate: Candidate, engine: str, precision: str, device: str, machine: str) -> str | None:
+    """Why a variant cannot run: here, or, where it asks for a kind of machine, on any."""
+    kind = engine_kind(engine)
+    refusal = kind.unsupported if machine else kind.refusal
+    return refusal(candidate.family, precision, device)
+
+
+def _usable_places(wanted: list[Crossed]) -> list[tuple[str, str]]:
+    """The devices and kinds of machine on which at least one of the variants can run, in order."""
+    return list(dict.fromkeys(crossed[3:] for crossed in wanted if not _refusal(*crossed)))
 
 
 def _matches(name: str, pattern: str) -> bool:
-    """A pattern names a whole variant, or its beginning up to a slash."""
-    return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, f"{pattern}/*")
+    """A pattern names a whole variant, or its beginning up to a slash or to its kind of machine."""
+    return any(fnmatch.fnmatchcase(name, each) for each in (pattern, f"{pattern}/*", f"{pattern}@*"))
 
 
 def _with_teachers(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -190,17 +193,20 @@ def _prepare_candidate(candidate: Candidate, corpus: Corpus, base: dict[str, str
     return Task("candidate", candidate, subject, short(digest(inputs)), needs)
 
 
-def _prepare_variant(candidate: Candidate, engine: str, precision: str, device: str, before: Task) -> Task:
+def _prepare_variant(
+    candidate: Candidate, engine: str, precision: str, device: str, machine: str, before: Task
+) -> Task:
     subject = Subject(
-        variant=variant_name(candidate.name, engine, precision, device),
+        variant=variant_name(candidate.name, engine, precision, device, machine),
         candidate=candidate.name,
         family=candidate.family,
         origin=candidate.spec.origin,
         engine=engine,
         precision=precision,
         device=device,
+        machine=machine,
     )
-    inputs = ["variant", before.hash, engine, precision, device, engine_kind(engine).versions()]
+    inputs = ["variant", before.hash, engine, precision, device, engine_kind(engine).versions(), *_asked(machine)]
     return Task("variant", candidate, subject, short(digest(inputs)), needs=(before.hash,))
 
 
@@ -210,6 +216,12 @@ def _measure(variant: Task, kind: Kind, settings: dict[str, Any], round: int | N
     return Task(kind, variant.candidate, variant.subject, short(digest(inputs)), needs, round)
 
 
-def _measure_machine(device: str, base: dict[str, str]) -> Task:
-    subject = Subject(f"machine/{device}", candidate="", family="", origin="", device=device)
-    return Task("limits", None, subject, short(digest(["limits", device, base])))
+def _measure_machine(device: str, machine: str, base: dict[str, str]) -> Task:
+    subject = Subject("", candidate="", family="", origin="", device=device, machine=machine)
+    subject = replace(subject, variant=f"machine/{subject.place}")
+    return Task("limits", None, subject, short(digest(["limits", device, base, *_asked(machine)])))
+
+
+def _asked(machine: str) -> list[str]:
+    """What a kind of machine adds to a hash: nothing where none is asked for."""
+    return [machine] if machine else []

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Collection
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Protocol
 
 from filelock import FileLock, Timeout
 
-from harness.candidates.artefacts import Seal, is_broken, seal_of
 from harness.corpora.corpus import Corpus, excerpt
 from harness.engines.base import Setup
 from harness.errors import HarnessError
+from harness.execution.executor import PREPARING, TIMING, Assignment, Executor, Result
 from harness.execution.interrupts import Interrupts
-from harness.execution.local import LocalExecutor, Result
+from harness.execution.local import LocalExecutor
 from harness.execution.memory_limit import MemoryLimit
-from harness.execution.orders import MachineOrder, Prepared, WorkOrder
+from harness.execution.orders import MachineOrder, WorkOrder
 from harness.execution.plan import Plan, Task
+from harness.execution.preparations import Preparations
+from harness.execution.queue import Queue
 from harness.items.blimp import BlimpPairs
 from harness.items.questionnaire import Questionnaire, Quotas, draw_up
 from harness.quality.family import Scoring
-from harness.records.environment import Environment, conditions
+from harness.records.environment import Environment
 from harness.records.record import Record, Subject
 from harness.records.run_folder import RunFolder
 from harness.speed.timing import Timing
 
 PROMPT_BYTES = 40_000
-PREPARING = ("candidate", "variant")
-TIMING = ("limits", "load", "time")
 _BUDGET = {"candidate": "prepare", "variant": "prepare", "score": "score", "memory": "time", "limits": "time",
            "load": "time", "time": "time"}  # fmt: skip
 """The key of ``[deadlines]`` and ``[memory_limits]`` that holds for a kind of task."""
@@ -46,15 +47,6 @@ class Listener(Protocol):
 
     def ended(self, task: Task, result: Result) -> None:
         """A task ended."""
-
-
-@dataclass
-class RunState:
-    """What is known while a run goes on: hand-overs of prepare tasks, and why some could not be prepared."""
-
-    prepared: dict[str, Prepared] = field(default_factory=dict)
-    seals: dict[str, list[tuple[Path, Seal]]] = field(default_factory=dict)
-    unavailable: dict[str, Result] = field(default_factory=dict)
 
 
 class Runner:
@@ -74,9 +66,12 @@ class Runner:
         offline: bool,
         blimp: BlimpPairs | None = None,
         timed: bool = True,
+        executor: Executor | None = None,
     ) -> None:
         self.folder, self.plan, self.corpus, self.environment = folder, plan, corpus, environment
         self.cache_dir, self.offline = cache_dir, offline
+        self._executor = executor
+        self._by_hash = {task.hash: task for task in plan.tasks}
         self._tasks = tuple(task for task in plan.tasks if timed or task.kind not in TIMING)
         split = plan.suite.evaluation.split
         size = plan.suite.evaluation.excerpt_bytes
@@ -84,11 +79,11 @@ class Runner:
         quotas = Quotas(**plan.suite.items.model_dump(exclude={"blimp", "blimp_pairs"}))
         self._questions = draw_up(self._documents, quotas, blimp)
         self._prompt_text = _beginning(corpus, PROMPT_BYTES)
-        self._state = RunState()
+        self._preparations = Preparations()
         self._interrupts = Interrupts()
 
-    def pending(self) -> list[Task]:
-        """Tasks that have no good record yet, with the prepare tasks that these need.
+    def pending(self, again: Collection[str] = ()) -> list[Task]:
+        """Tasks that have no good record yet or are to be done ``again``, with the prepare tasks that these need.
 
         A variant that this machine cannot run stays skipped; what is skipped because its candidate could not be had is
         tried again.
@@ -103,20 +98,29 @@ class Runner:
                 return statuses.get(task.needs[0]) == "ok"
             return status == "ok"
 
-        wanted = {task.hash for task in self._tasks if not finished(task)}
+        wanted = {task.hash for task in self._tasks if task.hash in again or not finished(task)}
         for task in reversed(self._tasks):
             if task.hash in wanted:
                 wanted.update(task.needs)
         return [task for task in self._tasks if task.hash in wanted]
 
+    def _timed_where(self) -> dict[str, tuple[Task, str]]:
+        """The timing tasks that are finished, with the node that did each."""
+        nodes = self.folder.store.nodes()
+        return {
+            name: (task, nodes[name]) for name, task in self._by_hash.items() if task.kind in TIMING and name in nodes
+        }
+
     def timing_orders(self) -> dict[str, WorkOrder]:
         """What a worker needs to time each variant that this runner has prepared, by the variant's name."""
         first = [task for task in self.plan.tasks if task.kind == "time" and task.round == 0]
-        orders = {task.subject.variant: self._order(task) for task in first if task.needs[-1] in self._state.prepared}
+        orders = {
+            task.subject.variant: self._order(task) for task in first if task.needs[-1] in self._preparations.done
+        }
         return {name: order for name, order in orders.items() if isinstance(order, WorkOrder)}
 
     def run(self, listener: Listener) -> None:
-        """Run what is pending. KeyboardInterrupt leaves a record of the interrupted task and passes on.
+        """Run what is pending. KeyboardInterrupt leaves a record of each interrupted task and passes on.
 
         Raises HarnessError when another run is writing to the same folder, or when records cannot be written.
         """
@@ -126,79 +130,56 @@ class Runner:
         except Timeout:
             raise HarnessError(f"another run is writing to {self.folder.path}") from None
         with lock, self._interrupts:
-            executor = LocalExecutor(self.environment.threads, self.offline)
-            tasks = self.pending()
-            for index, task in enumerate(tasks):
-                if task.kind in PREPARING or not task.needs or task.needs[-1] in self._state.prepared:
-                    listener.began(task, index, len(tasks))
-                    listener.ended(task, self._run_task(task, executor, listener))
-
-    def _run_task(self, task: Task, executor: LocalExecutor, listener: Listener) -> Result:
-        for need in task.needs:
-            self._renew(need, executor, listener)
-        before = conditions()
-        result = self._unprepared(task)
-        if result is None:
-            order = self._order(task)
-            seconds = getattr(self.plan.suite.deadlines, _BUDGET[task.kind])
+            executor = self._executor or LocalExecutor(self.environment.threads, self.offline)
+            queue = Queue(self.pending(executor.resume(self._timed_where())))
             try:
-                self._interrupts.check()
-                result = executor.run(
-                    order, seconds, listener.progressed, task.kind == "candidate", self._memory_limit(task)
-                )
+                self._work_off(queue, executor, listener)
             except KeyboardInterrupt:
-                self._store(task, Result("interrupted", "Ctrl-C", None, "", 0.0), before)
+                executor.cancel()
+                for task in queue.running():
+                    self._store(task, Result("interrupted", "Ctrl-C", None, "", 0.0))
                 raise
-            result = _finite(result)
-            self._tell_damage(result)
-            self._keep(task, result)
-        self._store(task, result, before)
-        return result
 
-    def _renew(self, need: str, executor: LocalExecutor, listener: Listener) -> None:
-        """Prepare again what another process has changed or removed since this run prepared it.
+    def _work_off(self, queue: Queue, executor: Executor, listener: Listener) -> None:
+        while queue:
+            while executor.room() and (task := queue.next()):
+                if self._preparations.passed_over(task):
+                    queue.end(task)
+                elif broken := self._preparations.broken(task):
+                    queue.put_back(task, self._by_hash[broken])
+                else:
+                    self._begin(task, queue, executor, listener)
+            if queue.running():
+                self._interrupts.check()
+                ended = executor.wait(listener.progressed)
+                self._end(ended.task, _finite(ended.result), queue, executor.here, listener)
+                for name in ended.again:
+                    queue.add_again(self._by_hash[name])
 
-        Files are only looked at here, not read; the prepare task reads them, and makes again what is damaged.
-        """
-        seals = self._state.seals.get(need, [])
-        if not any(is_broken(folder, seal) for folder, seal in seals):
-            return
-        task = next(task for task in self._tasks if task.hash == need)
-        print(f"the files of {task.subject.variant} changed since they were prepared: checking them", file=sys.stderr)
-        before = self._state.prepared.pop(need)
-        result = self._run_task(task, executor, listener)
-        after = self._state.prepared.get(need)
-        if after is not None and after.checkpoint.weights_hash != before.checkpoint.weights_hash:
-            reason = f"the weights of {task.subject.candidate} changed while the run was going on"
-            self._state.unavailable[need] = replace(result, status="failed", reason=reason, outcome=None)
+    def _begin(self, task: Task, queue: Queue, executor: Executor, listener: Listener) -> None:
+        listener.began(task, queue.begun - 1, queue.total)
+        if (result := self._preparations.missing(task)) is not None:
+            self._end(task, result, queue, executor.here, listener)
+        else:
+            executor.submit(self._assignment(task, executor.here))
 
-    def _tell_damage(self, result: Result) -> None:
+    def _end(self, task: Task, result: Result, queue: Queue, here: bool, listener: Listener) -> None:
         for name in result.outcome.conditions.get("damaged", []) if result.outcome else []:
             print(f"artefact {name} was damaged, and was made again", file=sys.stderr)
+        self._preparations.keep(task, result, sealed=here)
+        self._store(task, result)
+        queue.end(task)
+        listener.ended(task, result)
 
     def _memory_limit(self, task: Task) -> MemoryLimit | None:
         key = _BUDGET[task.kind]
         size = getattr(self.plan.suite.memory_limits, key)
         return MemoryLimit(size, f"memory_limits.{key}") if size else None
 
-    def _unprepared(self, task: Task) -> Result | None:
-        """Why a task cannot be done: something that it needs could not be prepared."""
-        for need in task.needs:
-            if (cause := self._state.unavailable.get(need)) is not None:
-                result = Result(cause.status, cause.reason, None, cause.stderr_tail, 0.0)
-                self._state.unavailable[task.hash] = result
-                return result
-        return None
-
-    def _keep(self, task: Task, result: Result) -> None:
-        if task.kind not in PREPARING:
-            return
-        if result.outcome is not None and result.outcome.prepared is not None:
-            made = result.outcome.prepared
-            self._state.prepared[task.hash] = made
-            self._state.seals[task.hash] = [(folder, seal_of(folder)) for folder in {made.checkpoint.path, made.folder}]
-        else:
-            self._state.unavailable[task.hash] = result
+    def _assignment(self, task: Task, here: bool) -> Assignment:
+        before = () if here else tuple(self._assignment(self._by_hash[need], here=True) for need in task.needs)
+        seconds = getattr(self.plan.suite.deadlines, _BUDGET[task.kind])
+        return Assignment(task, self._order(task), seconds, task.kind == "candidate", self._memory_limit(task), before)
 
     def _order(self, task: Task) -> WorkOrder | MachineOrder:
         if task.candidate is None:
@@ -229,12 +210,12 @@ class Runner:
                 detokenise=self.corpus.name == "wikitext-2",
             ),
             timing=Timing(**suite.timing.model_dump()),
-            prepared=self._state.prepared[task.needs[-1]] if task.needs else None,
+            prepared=self._preparations.done[task.needs[-1]] if task.needs else None,
         )
 
-    def _store(self, task: Task, result: Result, before: dict[str, object]) -> None:
+    def _store(self, task: Task, result: Result) -> None:
         facts = result.outcome.facts if result.outcome else []
-        conditions_around = {"before": before, "after": conditions()}
+        where = {"node": result.node} if result.node else {}
         seen = result.outcome.conditions if result.outcome else {}
         closing = Record(
             run=self.folder.name,
@@ -242,13 +223,13 @@ class Runner:
             kind=task.kind,
             subject=self._subject(task),
             status=result.status,
-            environment=self.environment.hash,
+            environment=result.environment or self.environment.hash,
             facts=len(facts),
             round=task.round,
             reason=result.reason,
             stderr_tail="" if result.status in ("ok", "skipped") else result.stderr_tail,
             duration_seconds=round(result.seconds, 3),
-            conditions={**conditions_around, **seen} if task.kind == "time" else seen,
+            conditions={**where, **(result.around if task.kind == "time" else {}), **seen},
         )
         split = self.plan.suite.evaluation.split
         corpus = self.corpus.provenance(split) if task.kind == "score" else {}
@@ -262,8 +243,8 @@ class Runner:
         self.folder.store.append([*measured, closing])
 
     def _subject(self, task: Task) -> Subject:
-        prepared = self._state.prepared.get(task.hash) or (
-            self._state.prepared.get(task.needs[-1]) if task.needs else None
+        prepared = self._preparations.done.get(task.hash) or (
+            self._preparations.done.get(task.needs[-1]) if task.needs else None
         )
         if prepared is None:
             return task.subject

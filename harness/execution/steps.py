@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.execution.estimate import Estimate
-    from harness.execution.local import Result
+    from harness.execution.executor import Result
     from harness.execution.plan import Task
 
 

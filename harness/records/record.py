@@ -19,7 +19,7 @@ Status = Literal["ok", "failed", "timeout", "out-of-memory", "crashed", "skipped
 
 @dataclass(frozen=True)
 class Subject:
-    """What was measured: a variant, and where its weights come from."""
+    """What was measured: a variant, where its weights come from, and the kind of machine that it was asked for on."""
 
     variant: str
     candidate: str
@@ -30,6 +30,17 @@ class Subject:
     device: str = ""
     weights_hash: str = ""
     tokenizer_hash: str = ""
+    machine: str = ""
+
+    @property
+    def at(self) -> str:
+        """``@KIND``, the kind of machine that was asked for; empty where none was."""
+        return f"@{self.machine}" if self.machine else ""
+
+    @property
+    def place(self) -> str:
+        """What timings must share to be held against each other: the device, and the kind of machine, ``cpu@small``."""
+        return self.device + self.at
 
 
 @dataclass(frozen=True)

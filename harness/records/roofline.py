@@ -23,11 +23,12 @@ PEAK = "matmul_peak_"
 
 
 def machine_limits(records: Sequence[Record]) -> dict[str, dict[str, float]]:
-    """``read_bandwidth`` and ``matmul_peak_*`` by device, as a run measured them; empty where it did not."""
+    """``read_bandwidth`` and ``matmul_peak_*`` by device and kind of machine (``cpu@small``), as a run measured
+    them; empty where it did not."""
     found: dict[str, dict[str, float]] = {}
     for record in records:
         if record.kind == "limits" and record.fact is not None and record.fact.value is not None:
-            found.setdefault(record.subject.device, {})[record.fact.metric] = record.fact.value
+            found.setdefault(record.subject.place, {})[record.fact.metric] = record.fact.value
     return found
 
 

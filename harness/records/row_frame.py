@@ -11,7 +11,7 @@ from harness.records.rows import Row
 if TYPE_CHECKING:
     import pandas
 
-_ABOUT = ("candidate", "family", "origin", "engine", "precision", "device")
+_ABOUT = ("candidate", "family", "origin", "engine", "precision", "device", "machine")
 
 
 def row_frame(rows: Sequence[Row]) -> pandas.DataFrame:

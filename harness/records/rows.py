@@ -27,7 +27,7 @@ class Row:
 
     @property
     def variant(self) -> str:
-        """``candidate/engine/precision/device``."""
+        """``candidate/engine/precision/device``, and ``@kind`` where a kind of machine was asked for."""
         return self.subject.variant
 
     def value(self, metric: str) -> float | None:
@@ -50,7 +50,7 @@ def make_rows(records: Sequence[Record]) -> list[Row]:
             by_variant.setdefault(record.subject.variant, []).append(record)
     limits = machine_limits(records)
     return [
-        _row(mine, by_candidate.get(mine[0].subject.candidate, []), limits.get(mine[0].subject.device, {}))
+        _row(mine, by_candidate.get(mine[0].subject.candidate, []), limits.get(mine[0].subject.place, {}))
         for mine in by_variant.values()
     ]
 

@@ -26,7 +26,8 @@ REPORT_FILE = "report.md"
 
 @dataclass(frozen=True)
 class RunFolder:
-    """``run.json`` (suite, environment, command, corpus; written once), ``records.jsonl`` and the rendered reports.
+    """``run.json`` (suite, environment, command, corpus; written once, but for a cluster's machines),
+    ``records.jsonl`` and the rendered reports.
 
     ``identity`` names everything that must be equal for a run to be resumed rather than begun anew.
     """
@@ -70,6 +71,20 @@ def create_run(runs_dir: Path, suite_name: str, identity: str, info: dict[str, A
     except OSError as error:
         raise HarnessError(f"cannot write to {runs_dir}: {error.strerror or error}; see --runs-dir") from error
     return RunFolder(path, body)
+
+
+def with_machines(run: RunFolder, machines: list[dict[str, Any]]) -> RunFolder:
+    """The run with the machines of a cluster, beside others that it was measured on before.
+
+    Raises HarnessError where ``run.json`` cannot be written.
+    """
+    listed = {(each["hash"], each["kind"]): each for each in [*run.info.get("machines", []), *machines]}
+    info = {**run.info, "machines": list(listed.values())}
+    try:
+        write_whole(run.path / RUN_FILE, json.dumps(info, indent=1, ensure_ascii=False))
+    except OSError as error:
+        raise HarnessError(f"cannot write {run.path}: {error.strerror or error}") from error
+    return RunFolder(run.path, info)
 
 
 def open_run(path: Path) -> RunFolder:

@@ -57,6 +57,12 @@ class RecordStore:
         """How the last attempt of each task that has closed ended."""
         return {record.task: record.status for record in self._lines() if record.fact is None}
 
+    def nodes(self) -> dict[str, str]:
+        """The node of a cluster that did each task whose last attempt ended well; empty where it was this machine."""
+        closings = (record for record in self._lines() if record.fact is None)
+        last = {record.task: (record.status, record.conditions.get("node", "")) for record in closings}
+        return {task: node for task, (status, node) in last.items() if status == "ok"}
+
     def _lines(self) -> Iterator[Record]:
         for number, line in whole_lines(self.path):
             try:

@@ -95,4 +95,4 @@ def _size(mine: Sequence[Row]) -> str:
 
 
 def _way(row: Row) -> str:
-    return f"{row.subject.engine}/{row.subject.precision}"
+    return f"{row.subject.engine}/{row.subject.precision}{row.subject.at}"

@@ -71,7 +71,7 @@ def _subjects(judged: Judged) -> str:
     """The candidates, and once the engine, precision and device that they share."""
     assert judged.new is not None
     subject = judged.new.subject
-    way = code("/".join((subject.engine, subject.precision, subject.device)))
+    way = code("/".join((subject.engine, subject.precision, subject.place)))
     new = code(subject.candidate)
     if judged.base is None:
         return say("{candidate} on {way}", candidate=new, way=way)

@@ -11,7 +11,7 @@ from typing import Any
 from harness.records.metrics import METRICS
 from harness.records.rows import Row
 
-_COLUMNS = ("variant", "candidate", "family", "origin", "engine", "precision", "device", "status", "reason")
+_COLUMNS = ("variant", "candidate", "family", "origin", "engine", "precision", "device", "machine", "status", "reason")
 
 
 def rows_json(rows: Sequence[Row]) -> str:
@@ -52,6 +52,7 @@ def _as_object(row: Row) -> dict[str, Any]:
         "engine": subject.engine,
         "precision": subject.precision,
         "device": subject.device,
+        "machine": subject.machine,
         "status": row.status,
         "reason": row.reason,
         "metrics": metrics,

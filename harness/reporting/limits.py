@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.language.markup import code
+from harness.language.markup import code, plain
 from harness.language.say import say
 from harness.records.metrics import METRICS
 from harness.records.record import Record
@@ -44,16 +44,16 @@ def limits_table(rows: Sequence[Row]) -> Table | None:
 
 
 def limits_lines(records: Sequence[Record]) -> list[str]:
-    """What each device of the machine can do at best, one line each."""
+    """What each device of the machine, or of each kind of machine, can do at best, one line each."""
     return [
         say(
             "Limits of {device}: {limits}",
-            device=device,
+            device=plain(place),
             limits=", ".join(
                 f"{say(METRICS[name].title)} {quantity(value, METRICS[name].unit)}" for name, value in limits.items()
             ),
         )
-        for device, limits in machine_limits(records).items()
+        for place, limits in machine_limits(records).items()
     ]
 
 

@@ -76,4 +76,4 @@ def _relatives(row: Row, trained: Mapping[str, Mapping[str, Any]], rows: Sequenc
 
 
 def _way(row: Row) -> tuple[str, str, str]:
-    return row.subject.engine, row.subject.precision, row.subject.device
+    return row.subject.engine, row.subject.precision, row.subject.place

@@ -21,7 +21,7 @@ WORDS: dict[str, Callable[[Row], str]] = {
     "origin": lambda row: say(row.subject.origin),
     "engine": lambda row: row.subject.engine,
     "precision": lambda row: row.subject.precision,
-    "device": lambda row: row.subject.device,
+    "device": lambda row: row.subject.place,
     "status": lambda row: say(status(row)),
 }
 """Columns that are not metrics."""

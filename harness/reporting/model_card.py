@@ -13,7 +13,7 @@ from harness.records.metrics import METRICS, PERPLEXITY
 from harness.records.record import Record
 from harness.records.rows import Row, make_rows
 from harness.records.units import quantity
-from harness.reporting import lineage, quality, sections, training
+from harness.reporting import lineage, machines, quality, sections, training
 from harness.reporting.cells import cell
 from harness.reporting.document import Block, Bullets, CodeBlock, Heading, Paragraph, markdown
 from harness.reporting.metric_table import metric_table, status
@@ -303,4 +303,4 @@ def _how(run: str, mine: _Candidate) -> list[Block]:
     blocks: list[Block] = [Heading(say("How it was measured")), Bullets(tuple(items))]
     if command := str(mine.info.get("command", "")):
         blocks += [Paragraph(say("To measure it again:")), CodeBlock(command)]
-    return [*blocks, Heading(say("Machine")), Bullets(tuple(sections.environment_lines(dict(environment))))]
+    return [*blocks, Heading(say("Machine")), *machines.environment_blocks(mine.info, mine.records)]

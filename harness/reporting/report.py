@@ -8,10 +8,11 @@ from typing import Any
 
 from harness.language.markup import code, plain
 from harness.language.say import digits, retell, say
+from harness.records.machines import instructions
 from harness.records.record import Record
 from harness.records.rows import Row, make_rows
 from harness.records.stored_run import StoredRun
-from harness.reporting import limits, lineage, quality, sections, timing, training
+from harness.reporting import limits, lineage, machines, quality, sections, timing, training
 from harness.reporting.characters import characters_table
 from harness.reporting.claims import claims_table
 from harness.reporting.document import Block, Bullets, CodeBlock, Details, Heading, Paragraph
@@ -46,9 +47,8 @@ def report_blocks(run: StoredRun, claims: Sequence[Judged] = (), plots: bool = T
     blocks += _changes(run, rows)
     blocks += _training(records, rows, drawn)
     blocks += _titled(say("Failed and skipped"), sections.problems_table(rows))
-    machine = [*sections.environment_lines(run.info.get("environment", {})), *limits.limits_lines(records)]
-    machine += [line for line in [timing.energy_line(records)] if line]
-    blocks += [Heading(say("Environment")), Bullets(tuple(machine))]
+    more = [*limits.limits_lines(records), *filter(None, [timing.energy_line(records)])]
+    blocks += [Heading(say("Environment")), *machines.environment_blocks(run.info, records, more)]
     if command := str(run.info.get("command", "")):
         blocks += [Heading(say("Reproduce")), CodeBlock(command)]
     return blocks
@@ -199,6 +199,8 @@ def _speed(records: Sequence[Record], rows: Sequence[Row], drawn: dict[str, Plot
     for title, table in tables:
         blocks += [Heading(title, 3), table]
     blocks += _plots(drawn, "prefill", "decode", "encode", "*-latency")
+    beside = machines.kinds_table(rows)
+    blocks += _titled(say("The kinds side by side"), beside, machines.how_to_read(), level=3)
     loading = say(
         "Load is opening the weights in a fresh worker with a warm file cache; cold, with the files dropped from the "
         "system's cache. Engines that map their files read them in the first call instead."
@@ -226,7 +228,11 @@ def _changes(run: StoredRun, rows: Sequence[Row]) -> list[Block]:
     blocks = _titled(say("What was quantised"), sections.quantised_table(rows), counted, level=3)
     blocks += _titled(say("Each variant against its parent"), quality.parent_table(rows), beside, level=3)
     blocks += _titled(say("Size and speed"), sections.change_table(rows), ratios, level=3)
-    if slower := slower_sentences(rows, run.info.get("environment", {}).get("isa", ())):
+    slower: list[str] = []
+    for kind in dict.fromkeys(row.subject.machine for row in rows):
+        mine = [row for row in rows if row.subject.machine == kind]
+        slower += slower_sentences(mine, instructions(run.info, kind))
+    if slower:
         blocks += [Heading(say("Slower than fp32"), 3), Bullets(tuple(slower))]
     return [Heading(say("What engine and precision changed")), *blocks] if blocks else []
 

@@ -85,7 +85,7 @@ def samples(rows: Sequence[Row]) -> list[str]:
         mine = [row for row in rows if row.subject.candidate == candidate and row.sample]
         for text in dict.fromkeys(row.sample for row in mine):
             writers = [row for row in mine if row.sample == text]
-            ways = ", ".join(f"{row.subject.engine}/{row.subject.precision}" for row in writers)
+            ways = ", ".join(f"{row.subject.engine}/{row.subject.precision}{row.subject.at}" for row in writers)
             places = {"candidate": plain(candidate), "ways": plain(ways), "text": plain(text)}
             found.append(say("**{candidate}** ({ways}): {text}", **places))
     return found

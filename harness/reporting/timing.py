@@ -26,7 +26,16 @@ _NAMED = 6
 
 def timing_sentences(records: Sequence[Record]) -> list[str]:
     """How many timings were disturbed and by what, and how far the control workload moved."""
-    return [text for text in (_disturbed(records), _control(records)) if text]
+    controls = [_control(kind, each) for kind, each in _by_kind(records).items()]
+    return [text for text in (_disturbed(records), *controls) if text]
+
+
+def _by_kind(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """The records of each kind of machine: how long the control workload takes depends on it."""
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        found.setdefault(record.subject.machine, []).append(record)
+    return found
 
 
 def load_table(rows: Sequence[Row]) -> Table | None:
@@ -101,8 +110,9 @@ def _disturbed(records: Sequence[Record]) -> str:
     )
 
 
-def _control(records: Sequence[Record]) -> str:
-    """The control workload's median, its spread over rounds, and the timings during or before which it moved."""
+def _control(kind: str, records: Sequence[Record]) -> str:
+    """The control workload's median, its spread over rounds, and the timings during or before which it moved, all on
+    one kind of machine."""
     found = [record for record in records if record.fact is not None and record.fact.metric == "control_seconds"]
     values = [(record, record.fact.value) for record in found if record.fact and record.fact.value]
     if not values:
@@ -119,6 +129,8 @@ def _control(records: Sequence[Record]) -> str:
         text = say("The control workload took {time} and moved by {spread} between rounds.", time=took, spread=spread)
     else:
         text = say("The control workload took {time}.", time=took)
+    if kind:
+        text = say("On {kind}: {sentence}", kind=code(kind), sentence=text)
     if not moved:
         return text
     variants = [code(name) for name in dict.fromkeys(record.subject.variant for record in moved)]

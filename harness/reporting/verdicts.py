@@ -16,7 +16,7 @@ from harness.reporting.cells import ratio_cell
 from harness.reporting.table import NOTHING, Entry, Table
 from harness.selection.comparison import Comparison
 from harness.selection.regressions import Change, VariantStatus, Verdicts
-from harness.selection.stored_rounds import NOT_COMPARED, RUN_TO_RUN
+from harness.selection.stored_rounds import NOT_COMPARED, RUN_TO_RUN, Drift
 from harness.stats.verdicts import FALSE_DISCOVERIES
 
 _HOW = (
@@ -151,19 +151,25 @@ def _how(verdicts: Verdicts) -> list[str]:
         f"Among all changes that were tested, at most {FALSE_DISCOVERIES:.0%} of those reported are false alarms."
     )
     said = [f"{_HOW} {discovery}"]
-    if verdicts.drift is None:
+    if not verdicts.drifts:
         return [*said, _SIDE_BY_SIDE]
-    moved = verdicts.drift
     said.append(_STORED)
+    for kind, moved in verdicts.drifts.items():
+        where = f"On {code(kind)}: " if kind else ""
+        said += [where + sentence for sentence in _drift(moved)]
+    return said
+
+
+def _drift(moved: Drift) -> list[str]:
     if moved.control is None:
-        said.append("No control workload was timed in both runs, so nothing is corrected for drift.")
+        said = ["No control workload was timed in both runs, so nothing is corrected for drift."]
     elif moved.reason:
-        said.append(f"The control workload took {moved.control:.3f} times as long in the new run: {moved.reason}.")
+        said = [f"The control workload took {moved.control:.3f} times as long in the new run: {moved.reason}."]
     else:
-        said.append(
+        said = [
             f"The control workload took {moved.control:.3f} times as long in the new run; ratios of what was timed on "
             "the CPU are corrected for that, the values beside them are as measured."
-        )
+        ]
     if moved.disturbed:
         said.append(f"{moved.disturbed} readings that were taken while the machine was busy are left out.")
     return said

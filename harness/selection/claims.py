@@ -94,8 +94,8 @@ def judge(claims: Sequence[Claim], rows: Sequence[Row]) -> list[Judged]:
 
     A claim is judged on the first of its candidates that were measured. Where it names no variants, sizes and quality
     are judged on one (``torch/fp32`` if that was measured), and speed, memory and energy on each that was measured; two
-    candidates are compared on the same engine, precision and device. A verdict takes the whole 95 % interval: *holds*
-    where all of it is in the range, *does not hold* where none of it is.
+    candidates are compared on the same engine, precision, device and kind of machine. A verdict takes the whole 95 %
+    interval: *holds* where all of it is in the range, *does not hold* where none of it is.
     """
     found: list[Judged] = []
     for claim in claims:
@@ -126,7 +126,7 @@ def _judge(claim: Claim, metric: str, rows: Sequence[Row], against: tuple[Claim,
 
 
 def _subjects(claim: Claim, names: tuple[str, ...], rows: Sequence[Row]) -> list[tuple[Row, ...]]:
-    """The rows of candidates, side by side where engine, precision and device are the same; torch/fp32 first."""
+    """The rows of candidates, side by side where engine, precision and place are the same; torch/fp32 first."""
     wanted = [row for row in rows if not claim.variants or any(_matches(row, each) for each in claim.variants)]
     by_way = [{_way(row): row for row in wanted if row.subject.candidate == name} for name in names]
     common = [way for way in by_way[0] if all(way in each for each in by_way)]
@@ -135,12 +135,13 @@ def _subjects(claim: Claim, names: tuple[str, ...], rows: Sequence[Row]) -> list
 
 
 def _way(row: Row) -> tuple[str, str, str]:
-    return row.subject.engine, row.subject.precision, row.subject.device
+    return row.subject.engine, row.subject.precision, row.subject.place
 
 
 def _matches(row: Row, pattern: str) -> bool:
     whole = pattern if pattern.count("/") > 1 else f"{pattern}/*"
-    return fnmatchcase("/".join(_way(row)), whole)
+    engine, precision, place = _way(row)
+    return any(fnmatchcase(f"{engine}/{precision}/{each}", whole) for each in (place, row.subject.device))
 
 
 def _judge_on(claim: Claim, metric: str, subjects: tuple[Row, ...], against: tuple[Claim, ...]) -> Judged:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
+from harness.records.machines import machines_of
 from harness.records.metrics import PERPLEXITY
 from harness.records.rows import Row
 from harness.records.units import quantity
@@ -24,15 +26,14 @@ _SHOWN = 3
 
 def machine_differences(base: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs of machine, software, threads and timing protocol, from what ``run.json`` says: where anything
-    does, times and memory do not compare."""
-    before, after = _table(base, "environment"), _table(new, "environment")
-    found = _differing(before, after, MACHINE, _TITLES)
-    versions = _table(before, "versions"), _table(after, "versions")
-    for package in _keys(*versions):
-        one, other = (each.get(package, "none") for each in versions)
-        if one != other:
-            found.append(f"{package} {one} against {other}")
-    return found + _of_suite(base, new, "timing")
+    does, times and memory do not compare. Machines of a kind are held against those of the same kind."""
+    pairs = [(a, b) for a, b in product(machines_of(base), machines_of(new)) if a.kind == b.kind]
+    found = [
+        f"machine {one.kind}: {each}" if one.kind else each
+        for one, other in pairs
+        for each in _of_machine(one.environment, other.environment)
+    ]
+    return [*dict.fromkeys(found), *_of_suite(base, new, "timing")]
 
 
 def text_differences(base: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -80,6 +81,16 @@ def protocol_reason(base: Value, new: Value) -> str:
 def machine_reason(differences: Sequence[str]) -> str:
     """Why times and memory are not comparable, empty where nothing differs."""
     return f"measured under other conditions: {_few(differences)}" if differences else ""
+
+
+def _of_machine(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    found = _differing(before, after, MACHINE, _TITLES)
+    versions = _table(before, "versions"), _table(after, "versions")
+    for package in _keys(*versions):
+        one, other = (each.get(package, "none") for each in versions)
+        if one != other:
+            found.append(f"{package} {one} against {other}")
+    return found
 
 
 def _of_suite(

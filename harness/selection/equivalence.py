@@ -38,9 +38,10 @@ def gate_of(precision: str) -> Gate:
 
 
 def parent_of(row: Row, rows: Sequence[Row]) -> Row | None:
-    """The fp32 torch variant of the same candidate and device; None for itself or where it was not measured."""
+    """The fp32 torch variant of the same candidate, device and kind of machine; None for itself or where it was not
+    measured."""
     for other in rows:
-        same = (other.subject.candidate, other.subject.device) == (row.subject.candidate, row.subject.device)
+        same = (other.subject.candidate, other.subject.place) == (row.subject.candidate, row.subject.place)
         if same and (other.subject.engine, other.subject.precision) == ("torch", "fp32") and other is not row:
             return other
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import HarnessError
@@ -69,7 +69,7 @@ class Verdicts:
 
     ``removed`` are variants that were measured in base and are missing, skipped or unfinished in new. ``differences``
     say what differs between the runs, and ``fractions`` stand in for speeds where that forbids to compare them.
-    ``drift`` is None where both were measured side by side.
+    ``drifts`` are by kind of machine (empty: none was asked for), and none where both were measured side by side.
     """
 
     base: str
@@ -82,7 +82,7 @@ class Verdicts:
     newly_ok: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
     fractions: tuple[FractionChange, ...] = ()
-    drift: Drift | None = None
+    drifts: Mapping[str, Drift] = field(default_factory=dict)
 
     def of(self, verdict: Verdict) -> list[Change]:
         """The changes with this verdict."""
@@ -127,7 +127,7 @@ def compare_runs(
         newly_ok=tuple(n.variant for b, n in pairs if not _good(b, side_by_side) and _good(n, side_by_side)),
         differences=tuple(judge.differences),
         fractions=tuple(_fractions(pairs)) if judge.machine else (),
-        drift=None if side_by_side else judge.drift,
+        drifts={} if side_by_side else judge.drifts,
     )
 
 
@@ -149,7 +149,10 @@ class _Judge:
         told = comparability.told_differences(base, new, pairs)
         self.differences = [*self.machine, *self.text, *self.items, *told]
         self.timed = tuple(dict.fromkeys([*JUDGED, *(metric for metric in thresholds if _is_timed(metric))]))
-        self.drift = drift(pairs, self.timed)
+        kinds = dict.fromkeys(row.subject.machine for row, _ in pairs)
+        self.drifts = {
+            kind: drift([each for each in pairs if each[0].subject.machine == kind], self.timed) for kind in kinds
+        }
         self.stored: set[tuple[str, str]] = set()
         """What was judged from stored rounds."""
 
@@ -186,7 +189,7 @@ class _Judge:
         if reason:
             return not_compared(*values, rule, reason)
         self.stored.add((base.variant, metric))
-        return judge_rounds(before, after, metric, rule, self.drift, base.subject.device)
+        return judge_rounds(before, after, metric, rule, self.drifts[base.subject.machine], base.subject.device)
 
     def _quality(self, base: Row, new: Row, metric: str, rule: Rule) -> Judgement:
         before, after = base.metrics[metric], new.metrics[metric]

@@ -21,8 +21,9 @@ _INTEGER_PRODUCTS = ("MatMulInteger", "DynamicQuantizeMatMul", "MatMulIntegerToF
 
 
 def slower_sentences(rows: Sequence[Row], isa: Sequence[str]) -> list[str]:
-    """A sentence for each quantised variant and each speed at which it loses to fp32 of the same candidate, engine and
-    device by a paired interval. ``isa`` are the instructions of the CPU; see ``harness.records.environment``."""
+    """A sentence for each quantised variant and each speed at which it loses to fp32 of the same candidate, engine,
+    device and kind of machine by a paired interval. ``isa`` are the instructions of the CPU that all ran on; see
+    ``harness.records.environment``."""
     sentences = []
     for row in rows:
         base = _fp32_sibling(row, rows)
@@ -69,7 +70,7 @@ def _fp32_sibling(row: Row, rows: Sequence[Row]) -> Row | None:
         return None
     for other in rows:
         its = other.subject
-        if (its.candidate, its.engine, its.device, its.precision) == (mine.candidate, mine.engine, mine.device, "fp32"):
+        if (its.candidate, its.engine, its.place, its.precision) == (mine.candidate, mine.engine, mine.place, "fp32"):
             return other if other.status == "ok" else None
     return None
 

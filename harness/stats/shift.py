@@ -34,6 +34,14 @@ def shift_estimate(base: Sequence[float], new: Sequence[float], confidence: floa
     return Estimate(median(differences), differences[rank - 1], differences[pairs - rank], fewest, METHOD)
 
 
+def ratio_estimate(base: Sequence[float], new: Sequence[float]) -> Estimate:
+    """new / base of positive readings that do not pair: exp of the shift of their logarithms, see ``shift_estimate``.
+    Raises ValueError on an empty sample or a reading that is not positive."""
+    if any(not reading > 0 for reading in (*base, *new)):
+        raise ValueError("a reading that is not positive has no ratio")
+    return exponential(shift_estimate([math.log(each) for each in base], [math.log(each) for each in new]))
+
+
 def shift_p_value(base: Sequence[float], new: Sequence[float], bound: float = 0.0) -> float:
     """Two-sided p-value of the shift lying within ± bound (Mann & Whitney 1947, Annals of Mathematical Statistics
     18(1)). A difference of exactly the bound does not count as beyond it, so ties make it no smaller."""
@@ -58,10 +66,8 @@ def judge_shift(base: Sequence[float], new: Sequence[float], rule: Rule, noise: 
     *Unchanged*: wholly within the rule's own bound. The smallest change that would be found is told from the width of
     the interval. Raises ValueError for an empty sample or a reading that is not positive.
     """
-    if any(not reading > 0 for reading in (*base, *new)):
-        raise ValueError("a reading that is not positive has no ratio")
+    ratio = ratio_estimate(base, new)
     before, after = [math.log(each) for each in base], [math.log(each) for each in new]
-    ratio = exponential(shift_estimate(before, after))
     own = rule.bound(median(base))
     bound = max(own, math.log1p(noise))
     beyond, within = (judge_interval(ratio, Rule(math.expm1(end), rule.higher_is_better)) for end in (bound, own))

@@ -71,7 +71,7 @@ def check_suite(table: dict[str, Any], source: str) -> Suite:
         for candidate in suite.candidates:
             resolve(candidate, suite.candidate)
         for variant in suite.variants:
-            engine, precision, device = split_variant(variant, suite.device)
+            engine, precision, device, _ = split_variant(variant, suite.device)
             kind = engine_kind(engine)
             if precision not in kind.precisions:
                 raise HarnessError(f"variant '{variant}': engine '{engine}' has {', '.join(kind.precisions)}")
@@ -100,11 +100,13 @@ def with_local(
     return found
 
 
-def split_variant(variant: str, device: str) -> tuple[str, str, str]:
-    """Engine, precision and device of ``ENGINE/PRECISION[/DEVICE]``; ``device`` is that of variants that name none."""
-    engine, _, rest = variant.partition("/")
+def split_variant(variant: str, device: str) -> tuple[str, str, str, str]:
+    """Engine, precision, device and kind of machine of ``ENGINE/PRECISION[/DEVICE][@KIND]``; ``device`` is that of
+    variants that name none, and the kind is empty where none is named."""
+    way, _, machine = variant.partition("@")
+    engine, _, rest = way.partition("/")
     precision, _, own = rest.partition("/")
-    return engine, precision, own or device
+    return engine, precision, own or device, machine
 
 
 def trained_as_asked(suite: Suite, names: Iterable[str]) -> dict[str, CandidateSpec]:

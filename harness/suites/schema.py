@@ -18,6 +18,9 @@ from harness.selection.thresholds import check_thresholds
 
 Count = Annotated[int, Field(ge=1)]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_KIND = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+KIND_LABEL = "harness-machine"
+"""The label of a cluster's nodes that names their kind, where a suite gives the kind no labels."""
 
 
 class Evaluation(Description):
@@ -99,6 +102,12 @@ class MemoryLimits(Description):
     time: Memory = None
 
 
+class MachineKind(Description):
+    """A kind of machine that variants ask for."""
+
+    labels: dict[str, str] = Field(default_factory=dict, description="of its nodes; none is harness-machine = NAME")
+
+
 class Generation(Description):
     """The sample texts of a report."""
 
@@ -164,7 +173,7 @@ class Suite(Description):
     title: str = ""
     corpus: str = "sotu"
     candidates: tuple[str, ...] = Field(min_length=1)
-    variants: tuple[str, ...] = Field(min_length=1, description="ENGINE/PRECISION[/DEVICE]")
+    variants: tuple[str, ...] = Field(min_length=1, description="ENGINE/PRECISION[/DEVICE][@KIND]")
     skip: tuple[str, ...] = Field(default=(), description="patterns of variants to leave out")
     device: Literal["cpu", "cuda"] = Field("cpu", description="of the variants that name none")
     rounds: int = Field(default=6, ge=1, le=1000, description="fresh timing workers a variant")
@@ -175,6 +184,7 @@ class Suite(Description):
     timing: TimingKeys = TimingKeys()
     deadlines: Deadlines = Deadlines()
     memory_limits: MemoryLimits = MemoryLimits()
+    machines: dict[str, MachineKind] = Field(default_factory=dict, description="kinds of machine, by name")
     generation: Generation = Generation()
     training: dict[str, Any] = Field(default_factory=dict, description="keys over those of every trained candidate")
     candidate: dict[str, CandidateSpec] = Field(default_factory=dict)
@@ -218,6 +228,30 @@ class Suite(Description):
             if count > 1:
                 raise ValueError(f"'{name}' is named twice")
         return value
+
+    @field_validator("variants")
+    @classmethod
+    def _plain_kinds(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for variant in value:
+            _, at, kind = variant.partition("@")
+            if at and not _KIND.fullmatch(kind):
+                letters = "up to 32 small letters, digits, '_' and '-', a letter or digit first"
+                raise ValueError(f"'{variant}': expected a kind of machine after '@': {letters}")
+        return value
+
+    @property
+    def kinds(self) -> dict[str, dict[str, str]]:
+        """The labels of the nodes of each kind of machine that variants ask for, in order."""
+        named = dict.fromkeys(filter(None, (variant.partition("@")[2] for variant in self.variants)))
+        return {kind: self.machines.get(kind, MachineKind()).labels or {KIND_LABEL: kind} for kind in named}
+
+    @model_validator(mode="after")
+    def _machines_asked_for(self) -> Suite:
+        for name in self.machines:
+            if name not in self.kinds:
+                hint = nearest(name, self.kinds)
+                raise ValueError(f"[machines.{name}] is described, but no variant asks for it{hint}")
+        return self
 
     @model_validator(mode="after")
     def _own_candidates_used(self) -> Suite:

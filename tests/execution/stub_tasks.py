@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from harness.candidates.checkpoint import Checkpoint
+from harness.execution.executor import Result
+from harness.execution.local import LocalExecutor
 from harness.execution.orders import Outcome, Prepared, WorkOrder
 from harness.records.record import Fact
 from harness.stats.intervals import clustered_ratio, exponential
@@ -14,6 +16,19 @@ from harness.stats.intervals import clustered_ratio, exponential
 DOCUMENTS, READINGS = 20, 3
 TIMED = {"prefill_tokens_per_second": 5000.0, "decode_tokens_per_second": 300.0, "inter_token_seconds_p50": 0.003,
          "control_seconds": 0.01, "load_seconds": 0.2}  # fmt: skip
+
+
+class InPlace(LocalExecutor):
+    """An executor that performs a task in this process, and notes the limits that it was given."""
+
+    limits: ClassVar[list[Any]] = []
+
+    def __init__(self, threads: int, offline: bool) -> None:
+        pass
+
+    def run(self, order: Any, seconds: float, progress: Any, telemetry: bool = False, memory: Any = None) -> Result:
+        self.limits.append(memory)
+        return Result("ok", "", perform(order, None), "", 0.01)
 
 
 def suite_text(tasks: int, rounds: int = 6) -> str:

@@ -7,7 +7,8 @@ import importlib.util
 import hungry_tasks
 import pytest
 
-from harness.execution.local import LocalExecutor, Result
+from harness.execution.executor import Result
+from harness.execution.local import LocalExecutor
 from harness.execution.memory_limit import MemoryLimit
 from harness.suites.schema import Suite
 

@@ -6,29 +6,16 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import stub_tasks
 
 from harness.execution import run as run_module
+from harness.execution.executor import Result
 from harness.execution.job import Job, Request, begin
-from harness.execution.local import Result
 from harness.records.hashing import PACKAGE
 from harness.records.store import RecordStore
-
-
-class InPlace:
-    """An executor that performs a task in this process, with the limits that it was given."""
-
-    limits: ClassVar[list[Any]] = []
-
-    def __init__(self, threads: int, offline: bool) -> None:
-        pass
-
-    def run(self, order: Any, seconds: float, progress: Any, telemetry: bool = False, memory: Any = None) -> Result:
-        self.limits.append(memory)
-        return Result("ok", "", stub_tasks.perform(order, None), "", 0.01)
 
 
 class Quiet:
@@ -50,8 +37,8 @@ class Quiet:
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Job]:
     """Begin a run of a suite of about so many stub tasks; the same again resumes it."""
-    monkeypatch.setattr(run_module, "LocalExecutor", InPlace)
-    monkeypatch.setattr(InPlace, "limits", [])
+    monkeypatch.setattr(run_module, "LocalExecutor", stub_tasks.InPlace)
+    monkeypatch.setattr(stub_tasks.InPlace, "limits", [])
     monkeypatch.setattr("os.fsync", lambda file: None)  # which is most of what the run of a stub takes
 
     def started(tasks: int, *settings: str) -> Job:
@@ -126,7 +113,7 @@ def test_tasks_are_held_to_the_memory_limit_of_their_kind(start):
     job = start(6, "memory_limits.score='2 GiB'", "memory_limits.time='1 GiB'")
     job.run(Quiet(job))
     kinds = [task.kind for task in job.plan.tasks]
-    told = [limit and (limit.setting, limit.bytes) for limit in InPlace.limits]
+    told = [limit and (limit.setting, limit.bytes) for limit in stub_tasks.InPlace.limits]
     assert dict(zip(kinds, told, strict=True)) == {
         "candidate": None, "variant": None, "score": ("memory_limits.score", 2**31),
         "memory": ("memory_limits.time", 2**30), "limits": ("memory_limits.time", 2**30),
@@ -142,14 +129,14 @@ def test_a_run_goes_on_under_other_budgets_but_not_with_other_rounds(start):
 
 def test_what_was_over_its_budget_is_tried_again_and_the_rest_is_not(start, monkeypatch):
     job = start(6)
-    plain = InPlace.run
+    plain = stub_tasks.InPlace.run
 
-    def held(self: InPlace, order: Any, *rest: Any, **more: Any) -> Result:
+    def held(self: stub_tasks.InPlace, order: Any, *rest: Any, **more: Any) -> Result:
         if getattr(order, "kind", "") == "score":
             return Result("out-of-memory", "needs more", None, "", 0.1)
         return plain(self, order, *rest, **more)
 
-    monkeypatch.setattr(InPlace, "run", held)
+    monkeypatch.setattr(stub_tasks.InPlace, "run", held)
     job.run(Quiet(job))
     assert job.failed() == 1
     again = start(6, "memory_limits.score='1 GiB'")

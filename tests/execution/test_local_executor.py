@@ -8,7 +8,8 @@ import misbehaving
 import psutil
 import pytest
 
-from harness.execution.local import LocalExecutor, Result
+from harness.execution.executor import Result
+from harness.execution.local import LocalExecutor
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,9 @@ import psutil
 import pytest
 
 from harness.errors import HarnessError
+from harness.execution.executor import Result
 from harness.execution.job import Job, Request, begin
-from harness.execution.local import LocalExecutor, Result
+from harness.execution.local import LocalExecutor
 from harness.execution.plan import Task
 from harness.records.run_folder import RunFolder, find_runs
 from harness.reporting.markdown import report
@@ -28,21 +29,21 @@ pytestmark = pytest.mark.slow
 
 
 class Disturbing:
-    """A listener that does something as the first score begins."""
+    """A listener that does something once a variant has been prepared, before it is measured."""
 
     def __init__(self, disturb: Callable[[], None]) -> None:
         self.disturb, self.disturbed = disturb, False
 
     def began(self, task: Task, done: int, total: int) -> None:
-        if task.kind == "score" and not self.disturbed:
-            self.disturbed = True
-            self.disturb()
+        pass
 
     def progressed(self, share: float, word: str) -> None:
         pass
 
     def ended(self, task: Task, result: Result) -> None:
-        pass
+        if task.kind == "variant" and not self.disturbed:
+            self.disturbed = True
+            self.disturb()
 
 
 @pytest.fixture(scope="module")

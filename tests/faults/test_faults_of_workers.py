@@ -14,7 +14,8 @@ import fault_tasks
 import psutil
 import pytest
 
-from harness.execution.local import LocalExecutor, Result
+from harness.execution.executor import Result
+from harness.execution.local import LocalExecutor
 
 
 @pytest.fixture(scope="module")

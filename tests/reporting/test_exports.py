@@ -11,7 +11,7 @@ from builders import make_row, scored, single, timed
 from harness.records.rows import make_rows
 from harness.reporting.exports import rows_csv, rows_json
 
-COLUMNS = ["variant", "candidate", "family", "origin", "engine", "precision", "device", "status", "reason"]
+COLUMNS = ["variant", "candidate", "family", "origin", "engine", "precision", "device", "machine", "status", "reason"]
 KEYS = ["value", "low", "high", "unit", "n", "higher_is_better"]
 
 

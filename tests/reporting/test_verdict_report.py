@@ -31,7 +31,7 @@ def apart(metric, variant, reason):
 
 
 def verdicts(*changes, overall="regressed", drift=STEADY, **other):
-    return Verdicts("old", "new", overall, changes, drift=drift, **other)
+    return Verdicts("old", "new", overall, changes, drifts={} if drift is None else {"": drift}, **other)
 
 
 EVERYTHING = verdicts(

@@ -87,7 +87,7 @@ def test_timings_are_corrected_for_drift():
     new = a_variant(rounds={DECODE: times(QUIET, 1 / 1.08), "control_seconds": times(QUIET, 1.08)})
     found = compared(base, new)
     assert found.overall == "unchanged"
-    assert found.drift.control == pytest.approx(1.08)
+    assert found.drifts[""].control == pytest.approx(1.08)
 
 
 def test_nothing_timed_is_decided_where_the_machine_moved():
@@ -278,7 +278,7 @@ def test_timings_that_were_measured_side_by_side_take_the_place_of_stored_ones()
     found = compared(variant, variant, timings={(VARIANT, DECODE): timing}, infos=(None, elsewhere))
     assert [change.metric for change in found.changes] == [SIZE, DECODE]
     assert found.changes[1] == timing
-    assert (found.overall, found.drift) == ("regressed", None)
+    assert (found.overall, found.drifts) == ("regressed", {})
 
 
 def test_runs_without_timings_of_their_own_are_whole_where_they_are_timed_side_by_side():

@@ -55,9 +55,9 @@ def make_lanes(rows: Sequence[Row]) -> list[Lane]:
 
 
 def way(row: Row, devices: set[str]) -> str:
-    """How a candidate is run: engine and precision, and the device where there are several."""
+    """How a candidate is run: engine and precision, the device where there are several, and the kind of machine."""
     subject = row.subject
-    return "/".join((subject.engine, subject.precision, *((subject.device,) if len(devices) > 1 else ())))
+    return "/".join((subject.engine, subject.precision, *((subject.device,) if len(devices) > 1 else ()))) + subject.at
 
 
 def lanes_width(lanes: Sequence[Lane]) -> float:

@@ -1,0 +1,169 @@
+"""The nodes of a Ray cluster: connecting to it, what each node is, and why a run could not be trusted to them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.execution.plan import CODE, Task
+from harness.execution.ray_node import Node, describe
+from harness.records.environment import Environment
+from harness.records.hashing import code_digest
+
+_CONNECT_SECONDS = 5.0
+_PROBE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """A node that is alive: its id in Ray, its labels, its cores and GPUs, and what it says of itself."""
+
+    id: str
+    labels: Mapping[str, str]
+    cores: float
+    gpus: float
+    about: Node
+
+    def has(self, labels: Mapping[str, str]) -> bool:
+        """Whether it has all of these labels."""
+        return all(self.labels.get(key) == value for key, value in labels.items())
+
+    def fits(self, resources: Mapping[str, float]) -> bool:
+        """Whether a task that asks Ray for these could run on it."""
+        return self.cores >= resources["num_cpus"] and self.gpus >= resources["num_gpus"]
+
+
+class Nodes:
+    """The nodes of a cluster that have a core, looked at once, and again when one was lost.
+
+    Raises HarnessError where none is there, where one has other versions or code than this process, where one cannot
+    reach the ``storage`` (a location; empty for none), and where several have none to share.
+    """
+
+    def __init__(self, ray: Any, run: str, environment: Environment, storage: str) -> None:
+        self.ray, self._run, self._environment, self._storage = ray, run, environment, storage
+        self._describe = ray.remote(describe)
+        self.places: list[Place] = []
+        self.look()
+        if not self.places:
+            raise HarnessError("the Ray cluster has no node with a core that is alive")
+        machines = Counter(place.about.machine for place in self.places)
+        if max(machines.values()) > 1:
+            print("several nodes of the cluster are on one machine: they disturb each other's timings", file=sys.stderr)
+
+    def look(self) -> None:
+        """Look which nodes are alive; those that are new describe themselves."""
+        known = {place.id: place for place in self.places}
+        alive = [node for node in self.ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
+        asked = {node["NodeID"]: self._ask(node["NodeID"]) for node in alive if node["NodeID"] not in known}
+        self.places = []
+        for node in alive:
+            place = known.get(node["NodeID"])
+            if place is None and (about := self._answer(asked[node["NodeID"]])) is not None:
+                has = node["Resources"]
+                place = Place(node["NodeID"], node.get("Labels", {}), has["CPU"], has.get("GPU", 0.0), about)
+            self.places += [place] if place else []
+        _refuse_differences(self.places, self._environment)
+        _refuse_unreachable(self.places, self._storage)
+
+    def with_labels(self, labels: Mapping[str, str]) -> list[Place]:
+        """The nodes that have all of these labels."""
+        return [place for place in self.places if place.has(labels)]
+
+    def on(self, place: str) -> Any:
+        """Ray's strategy by which a task goes to this node or nowhere."""
+        return self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(place, soft=False)
+
+    def refuse_unfit(self, task: Task, labels: Mapping[str, str], resources: Mapping[str, float]) -> None:
+        """Raise HarnessError for a task that no node could run."""
+        named = self.with_labels(labels)
+        if not named:
+            wanted = ", ".join(f"{key}={value}" for key, value in labels.items())
+            raise HarnessError(f"no node of the cluster has the label {wanted}, which {task.subject.variant} asks for")
+        if not any(place.fits(resources) for place in named):
+            cores, gpus = (max(each) for each in zip(*((place.cores, place.gpus) for place in named), strict=True))
+            raise HarnessError(
+                f"'{task.label}' wants {resources['num_cpus']} cores and {resources['num_gpus']} GPUs and fits no node "
+                f"(there are up to {cores:g} cores and {gpus:g} GPUs); see --threads"
+            )
+
+    def _ask(self, place: str) -> Any:
+        options = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": self.on(place)}
+        return self._describe.options(**options).remote(self._run, self._environment.threads, self._storage)
+
+    def _answer(self, asked: Any) -> Node | None:
+        """A node's description; None where the node has died meanwhile."""
+        try:
+            found: Node = self.ray.get(asked, timeout=_PROBE_SECONDS)
+        except self.ray.exceptions.RayTaskError as error:
+            raise HarnessError(f"a node of the cluster cannot run harness: {first_line(error)}") from error
+        except self.ray.exceptions.RayError:
+            return None
+        return found
+
+
+def connected(address: str) -> Any:
+    """The ray module, connected to the cluster at ``address`` (``HOST:PORT``), or where it is empty to one that Ray
+    finds or begins here. Raises HarnessError where Ray is missing, or where no cluster answers."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # of a cluster that is begun here
+    try:
+        import ray
+        import ray.util.scheduling_strategies
+    except ImportError:
+        raise HarnessError("--executor ray needs Ray: pip install 'harness[ray]'") from None
+    if ray.is_initialized():
+        return ray
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address and not (host and port.isdigit()) and address != "auto":
+        raise HarnessError(f"--address: expected HOST:PORT, not '{address}'")
+    if port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
+        except (OSError, OverflowError) as error:
+            raise HarnessError(
+                f"no Ray cluster answers at {address}: {getattr(error, 'strerror', None) or error}"
+            ) from error
+    try:
+        ray.init(address=address or None, log_to_driver=False, logging_level=logging.ERROR, namespace="harness")
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        raise HarnessError(f"no Ray cluster answers at {address or 'this machine'}: {first_line(error)}") from error
+    return ray
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of Ray, or the error that a task raised on a node, says in one line."""
+    cause = getattr(error, "cause", None) or error
+    lines = str(cause).strip().splitlines()
+    return f"{type(cause).__name__}: {lines[0] if lines else ''}"
+
+
+def _refuse_differences(places: Sequence[Place], environment: Environment) -> None:
+    """Numbers of nodes with other versions or other code would not be comparable."""
+    code, mine = code_digest(*CODE), {"python": environment.python, **environment.versions}
+    for place in places:
+        theirs = {"python": place.about.environment.python, **place.about.environment.versions}
+        differing = [
+            f"{name} {theirs.get(name, 'missing')} (here {mine.get(name, 'missing')})"
+            for name in sorted(mine.keys() | theirs.keys())
+            if mine.get(name) != theirs.get(name)
+        ]
+        if not differing and place.about.code != code:
+            differing = ["another state of harness's code under the same version"]
+        if differing:
+            raise HarnessError(f"node {place.about.key} of the cluster has {', '.join(differing)}")
+
+
+def _refuse_unreachable(places: Sequence[Place], storage: str) -> None:
+    """Nodes take from one another what they prepared, by the storage, so every one must reach it."""
+    if len(places) > 1 and not storage:
+        raise HarnessError(f"the {len(places)} nodes of the cluster share nothing: --storage takes a folder or a URL")
+    for place in places:
+        if place.about.storage:
+            raise HarnessError(f"node {place.about.key} of the cluster: {place.about.storage}")

@@ -1,0 +1,177 @@
+"""The executor for a Ray cluster: tasks are Ray tasks that ask for their cores and GPUs.
+
+Preparing and scoring go to any node that has room. Timings are pinned: one node takes all of a kind of machine, and
+each of its tasks asks for all of the node's cores, so that Ray itself lets nothing run beside it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.execution.executor import TIMING, Assignment, Ended, Executor, Result, Say
+from harness.execution.plan import Plan, Task
+from harness.execution.ray_cluster import Nodes, Place, connected, first_line
+from harness.execution.ray_node import Bundle, perform_on_node
+from harness.records.environment import Environment
+
+_ATTEMPTS = 3
+_AHEAD = 2
+"""Tasks under way for each place on the cluster, so that none waits for the driver."""
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A task under way: the node that it was pinned to, and how often it was sent."""
+
+    assignment: Assignment
+    place: Place | None
+    attempts: int = 1
+
+
+class RayExecutor(Executor):
+    """Runs tasks on the nodes of a Ray cluster; see :class:`harness.execution.executor.Executor`.
+
+    ``address`` and ``storage`` are those of :func:`~harness.execution.ray_cluster.connected` and
+    :class:`~harness.execution.ray_cluster.Nodes`, whose errors it raises before anything runs, and HarnessError where a
+    task fits no node. With ``instead`` nodes do that with an order in place of performing it.
+    """
+
+    here = False
+
+    def __init__(
+        self,
+        run: str,
+        plan: Plan,
+        environment: Environment,
+        offline: bool,
+        address: str,
+        storage: str,
+        instead: Callable[[Any], Result] | None = None,
+    ) -> None:
+        self._ray = connected(address)
+        self._run, self._threads, self._kinds = run, environment.threads, plan.suite.kinds
+        self._nodes = Nodes(self._ray, run, environment, storage)
+        for task in plan.tasks:
+            self._nodes.refuse_unfit(task, self._labels(task.subject.machine), self._resources(task))
+        self._bundle = Bundle(None, environment.threads, offline, storage, instead)
+        self._perform = self._ray.remote(perform_on_node)
+        self._sent: dict[Any, _Sent] = {}
+        self._pins: dict[str, Place] = {}
+        self._timed: dict[str, set[str]] = {}
+        """The timing tasks that the node of each kind of machine has finished."""
+
+    def machines(self) -> list[dict[str, Any]]:
+        """The nodes that are alike, each with the kind of machine that variants ask for it as, and their number."""
+        alike: dict[tuple[str, str], list[Environment]] = {}
+        for kind in self._kinds or ("",):
+            for place in self._nodes.with_labels(self._labels(kind)):
+                alike.setdefault((place.about.environment.hash, kind), []).append(place.about.environment)
+        return [{**same[0].as_dict(), "kind": kind, "nodes": len(same)} for (_, kind), same in alike.items()]
+
+    def resume(self, finished: Mapping[str, tuple[Task, str]]) -> frozenset[str]:
+        """Pin each kind of machine to the node that has done most of its timings; the others' are done again."""
+        by_kind: dict[str, dict[str, str]] = {}
+        for name, (task, node) in finished.items():
+            by_kind.setdefault(task.subject.machine, {})[name] = node
+        again: set[str] = set()
+        for kind, nodes in by_kind.items():
+            there = {place.about.key: place for place in self._nodes.with_labels(self._labels(kind))}
+            counts = Counter(node for node in nodes.values() if node in there)
+            kept = counts.most_common(1)[0][0] if counts else None
+            if kept:
+                self._pins[kind] = there[kept]
+            self._timed[kind] = {name for name, node in nodes.items() if node == kept}
+            again |= nodes.keys() - self._timed[kind]
+        return frozenset(again)
+
+    def room(self) -> bool:
+        """Whether no more is under way than the cluster can begin soon."""
+        places = sum(max(1, int(place.cores // self._threads)) for place in self._nodes.places)
+        return len(self._sent) < _AHEAD * places
+
+    @property
+    def under_way(self) -> int:
+        """How many tasks have been submitted and have not ended."""
+        return len(self._sent)
+
+    def submit(self, assignment: Assignment) -> None:
+        """Send a task; a timing to its kind's node, which is chosen with the first. Raises HarnessError where the nodes
+        that could take it are gone."""
+        self._send(_Sent(assignment, self._pin(assignment.task)))
+
+    def wait(self, say: Say) -> Ended:
+        """Wait for the next task that ends. What it says meanwhile stays on its node."""
+        again: frozenset[str] = frozenset()
+        while True:
+            (ready,), _ = self._ray.wait(list(self._sent), num_returns=1)
+            sent = self._sent.pop(ready)
+            task = sent.assignment.task
+            try:
+                result: Result = self._ray.get(ready)
+            except self._ray.exceptions.OutOfMemoryError as error:
+                return Ended(task, Result("out-of-memory", first_line(error), None, "", 0.0), again)
+            except self._ray.exceptions.RayTaskError as error:
+                return Ended(task, Result("failed", first_line(error), None, "", 0.0), again)
+            except self._ray.exceptions.RayError as error:
+                self._nodes.look()
+                again |= self._unpin(sent)
+                if sent.attempts == _ATTEMPTS:
+                    reason = f"lost {_ATTEMPTS} times with its node or worker ({first_line(error)})"
+                    return Ended(task, Result("crashed", reason, None, "", 0.0), again)
+                print(f"{task.label}: lost with its node or worker, begun again", file=sys.stderr)
+                self._send(_Sent(sent.assignment, self._pin(task), sent.attempts + 1))
+                continue
+            if sent.place is not None and sent.place is self._pins.get(task.subject.machine):
+                self._timed.setdefault(task.subject.machine, set()).add(task.hash)
+            return Ended(task, result, again)
+
+    def cancel(self) -> None:
+        """End the tasks under way, with their processes."""
+        for reference in self._sent:
+            self._ray.cancel(reference, force=True)
+        self._sent.clear()
+
+    def _send(self, sent: _Sent) -> None:
+        task = sent.assignment.task
+        options: dict[str, Any] = {"max_retries": 0, "name": task.label, **self._resources(task)}
+        if sent.place is not None:
+            options |= {"num_cpus": sent.place.cores, "scheduling_strategy": self._nodes.on(sent.place.id)}
+        elif labels := self._labels(task.subject.machine):
+            options["label_selector"] = dict(labels)
+        reference = self._perform.options(**options).remote(self._bundle.of(sent.assignment), self._run)
+        self._sent[reference] = sent
+
+    def _resources(self, task: Task) -> dict[str, float]:
+        """Cores and GPUs that a task asks Ray for."""
+        return {"num_cpus": self._threads, "num_gpus": 1 if task.subject.device.startswith("cuda") else 0}
+
+    def _labels(self, kind: str) -> Mapping[str, str]:
+        """The labels of the nodes of a kind of machine; none for tasks that ask for no kind."""
+        return self._kinds[kind] if kind else {}
+
+    def _pin(self, task: Task) -> Place | None:
+        """The node of a timing task: the one of its kind, chosen among those that no other kind has, the largest."""
+        if task.kind not in TIMING:
+            return None
+        kind = task.subject.machine
+        if kind not in self._pins:
+            taken = {place.id for place in self._pins.values()}
+            named = self._nodes.with_labels(self._labels(kind))
+            fitting = [place for place in named if place.fits(self._resources(task))]
+            if not fitting:
+                raise HarnessError(f"no node is left on which to {task.label}; the same command resumes")
+            self._pins[kind] = min(fitting, key=lambda place: (place.id in taken, -place.cores, place.about.key))
+        return self._pins[kind]
+
+    def _unpin(self, sent: _Sent) -> frozenset[str]:
+        """The finished timings that have to be taken again, where a task was lost with the node of its kind."""
+        kind = sent.assignment.task.subject.machine
+        if sent.place is None or sent.place in self._nodes.places or self._pins.get(kind) is not sent.place:
+            return frozenset()
+        del self._pins[kind]
+        return frozenset(self._timed.pop(kind, ()))
