@@ -44,7 +44,13 @@ def run(
         str, typer.Option("--address", help="of the cluster's head, HOST:PORT", show_default=False)
     ] = "",
     storage: Annotated[
-        str, typer.Option("--storage", help="a folder or URL by which machines share artefacts", show_default=False)
+        str,
+        typer.Option(
+            "--storage",
+            envvar="HARNESS_STORAGE",
+            help="a folder or URL by which machines share artefacts",
+            show_default=False,
+        ),
     ] = "",
     json_output: Annotated[bool, typer.Option("--json", help="print the rows as JSON at the end")] = False,
 ) -> None:

@@ -109,6 +109,8 @@ def begin(request: Request) -> Job:
 
 def _executor(request: Request, plan: Plan, environment: Environment, run: str, offline: bool) -> Executor | None:
     """The cluster's executor, connected; None for this machine's, which is begun with the run."""
+    if request.storage and "://" not in request.storage:
+        request = replace(request, storage=str(Path(request.storage).expanduser().absolute()))
     if request.storage:
         Storage.at(request.storage).check()
         os.environ["HARNESS_STORAGE"] = request.storage

@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from harness.errors import HarnessError
 from harness.execution.plan import CODE, Task
 from harness.execution.ray_node import Node, describe
 from harness.records.environment import Environment
-from harness.records.hashing import code_digest
+from harness.records.hashing import code_digest, digest, short
 
 _CONNECT_SECONDS = 5.0
 _PROBE_SECONDS = 120.0
@@ -51,27 +51,50 @@ class Nodes:
         self.ray, self._run, self._environment, self._storage = ray, run, environment, storage
         self._describe = ray.remote(describe)
         self.places: list[Place] = []
-        self.look()
+        self._keys: dict[str, str] = {}
+        self._refused: set[str] = set()
+        self.look(first=True)
         if not self.places:
             raise HarnessError("the Ray cluster has no node with a core that is alive")
-        machines = Counter(place.about.machine for place in self.places)
-        if max(machines.values()) > 1:
+        if len({place.about.machine for place in self.places}) < len(self.places):
             print("several nodes of the cluster are on one machine: they disturb each other's timings", file=sys.stderr)
 
-    def look(self) -> None:
-        """Look which nodes are alive; those that are new describe themselves."""
+    def key(self, place: str) -> str:
+        """Names a node within a run and leads back to nothing: by its machine, so that it is the same when Ray was
+        started again on it, or where nodes share a machine by its id in Ray too."""
+        return self._keys.get(place, place)
+
+    def look(self, first: bool = False) -> None:
+        """Look which nodes are alive; those that are new describe themselves. After the ``first`` time those that
+        cannot be trusted are left out and named on stderr."""
         known = {place.id: place for place in self.places}
-        alive = [node for node in self.ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
+        alive = [node for node in self.ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1
+                 and node["NodeID"] not in self._refused]  # fmt: skip
         asked = {node["NodeID"]: self._ask(node["NodeID"]) for node in alive if node["NodeID"] not in known}
         self.places = []
         for node in alive:
             place = known.get(node["NodeID"])
-            if place is None and (about := self._answer(asked[node["NodeID"]])) is not None:
-                has = node["Resources"]
-                place = Place(node["NodeID"], node.get("Labels", {}), has["CPU"], has.get("GPU", 0.0), about)
+            try:
+                if place is None and (about := self._answer(asked[node["NodeID"]])) is not None:
+                    has = node["Resources"]
+                    place = Place(node["NodeID"], node.get("Labels", {}), has["CPU"], has.get("GPU", 0.0), about)
+                    _refuse_differences(place, self._environment)
+                    _refuse_unreachable(place)
+            except HarnessError as error:
+                if first:
+                    raise
+                print(f"left out: {error}", file=sys.stderr)
+                self._refused.add(node["NodeID"])
+                continue
             self.places += [place] if place else []
-        _refuse_differences(self.places, self._environment)
-        _refuse_unreachable(self.places, self._storage)
+        if len(self.places) > 1 and not self._storage:
+            many = len(self.places)
+            raise HarnessError(f"the {many} nodes of the cluster share nothing: --storage takes a folder or a URL")
+        counts = Counter(place.about.machine for place in self.places)
+        for place in self.places:
+            machine = place.about.machine
+            own = machine if counts[machine] == 1 else short(digest([machine, place.id]))
+            self._keys.setdefault(place.id, own)
 
     def with_labels(self, labels: Mapping[str, str]) -> list[Place]:
         """The nodes that have all of these labels."""
@@ -84,6 +107,8 @@ class Nodes:
     def refuse_unfit(self, task: Task, labels: Mapping[str, str], resources: Mapping[str, float]) -> None:
         """Raise HarnessError for a task that no node could run."""
         named = self.with_labels(labels)
+        if not named and not labels:
+            raise HarnessError(f"no node of the cluster is left on which to {task.label}; the same command resumes")
         if not named:
             wanted = ", ".join(f"{key}={value}" for key, value in labels.items())
             raise HarnessError(f"no node of the cluster has the label {wanted}, which {task.subject.variant} asks for")
@@ -102,6 +127,8 @@ class Nodes:
         """A node's description; None where the node has died meanwhile."""
         try:
             found: Node = self.ray.get(asked, timeout=_PROBE_SECONDS)
+        except self.ray.exceptions.GetTimeoutError:
+            raise HarnessError(f"a node of the cluster did not tell what it is in {_PROBE_SECONDS:g} s") from None
         except self.ray.exceptions.RayTaskError as error:
             raise HarnessError(f"a node of the cluster cannot run harness: {first_line(error)}") from error
         except self.ray.exceptions.RayError:
@@ -133,7 +160,8 @@ def connected(address: str) -> Any:
     try:
         ray.init(address=address or None, log_to_driver=False, logging_level=logging.ERROR, namespace="harness")
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        raise HarnessError(f"no Ray cluster answers at {address or 'this machine'}: {first_line(error)}") from error
+        said = " ".join(str(error).split())
+        raise HarnessError(f"the Ray cluster at {address or 'this machine'} cannot be used: {said}") from error
     return ray
 
 
@@ -144,26 +172,22 @@ def first_line(error: BaseException) -> str:
     return f"{type(cause).__name__}: {lines[0] if lines else ''}"
 
 
-def _refuse_differences(places: Sequence[Place], environment: Environment) -> None:
+def _refuse_differences(place: Place, environment: Environment) -> None:
     """Numbers of nodes with other versions or other code would not be comparable."""
-    code, mine = code_digest(*CODE), {"python": environment.python, **environment.versions}
-    for place in places:
-        theirs = {"python": place.about.environment.python, **place.about.environment.versions}
-        differing = [
-            f"{name} {theirs.get(name, 'missing')} (here {mine.get(name, 'missing')})"
-            for name in sorted(mine.keys() | theirs.keys())
-            if mine.get(name) != theirs.get(name)
-        ]
-        if not differing and place.about.code != code:
-            differing = ["another state of harness's code under the same version"]
-        if differing:
-            raise HarnessError(f"node {place.about.key} of the cluster has {', '.join(differing)}")
+    mine = {"python": environment.python, **environment.versions}
+    theirs = {"python": place.about.environment.python, **place.about.environment.versions}
+    differing = [
+        f"{name} {theirs.get(name, 'missing')} (here {mine.get(name, 'missing')})"
+        for name in sorted(mine.keys() | theirs.keys())
+        if mine.get(name) != theirs.get(name)
+    ]
+    if not differing and place.about.code != code_digest(*CODE):
+        differing = ["another state of harness's code under the same version"]
+    if differing:
+        raise HarnessError(f"node {place.about.machine} of the cluster has {', '.join(differing)}")
 
 
-def _refuse_unreachable(places: Sequence[Place], storage: str) -> None:
+def _refuse_unreachable(place: Place) -> None:
     """Nodes take from one another what they prepared, by the storage, so every one must reach it."""
-    if len(places) > 1 and not storage:
-        raise HarnessError(f"the {len(places)} nodes of the cluster share nothing: --storage takes a folder or a URL")
-    for place in places:
-        if place.about.storage:
-            raise HarnessError(f"node {place.about.key} of the cluster: {place.about.storage}")
+    if place.about.storage:
+        raise HarnessError(f"node {place.about.machine} of the cluster: {place.about.storage}")

@@ -9,17 +9,19 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.errors import HarnessError
 from harness.execution.executor import TIMING, Assignment, Ended, Executor, Result, Say
 from harness.execution.plan import Plan, Task
 from harness.execution.ray_cluster import Nodes, Place, connected, first_line
-from harness.execution.ray_node import Bundle, perform_on_node
+from harness.execution.ray_node import Bundle, perform_on_node, versions_of
 from harness.records.environment import Environment
 
 _ATTEMPTS = 3
+_LOOK_SECONDS = 30.0
+"""Without a task that ends, after which it is looked whether the nodes are still there."""
 _AHEAD = 2
 """Tasks under way for each place on the cluster, so that none waits for the driver."""
 
@@ -56,9 +58,16 @@ class RayExecutor(Executor):
         self._ray = connected(address)
         self._run, self._threads, self._kinds = run, environment.threads, plan.suite.kinds
         self._nodes = Nodes(self._ray, run, environment, storage)
+        self._needed: dict[str, dict[str, float]] = {}
+        """What the node of a kind of machine must have for all of its timings."""
         for task in plan.tasks:
-            self._nodes.refuse_unfit(task, self._labels(task.subject.machine), self._resources(task))
-        self._bundle = Bundle(None, environment.threads, offline, storage, instead)
+            if task.kind in TIMING:
+                needed = self._needed.setdefault(task.subject.machine, {})
+                for name, amount in self._resources(task).items():
+                    needed[name] = max(amount, needed.get(name, 0.0))
+        for task in plan.tasks:
+            self._refuse_unfit(task)
+        self._bundle = Bundle(None, environment.threads, offline, storage, versions_of(environment), instead)
         self._perform = self._ray.remote(perform_on_node)
         self._sent: dict[Any, _Sent] = {}
         self._pins: dict[str, Place] = {}
@@ -68,7 +77,7 @@ class RayExecutor(Executor):
     def machines(self) -> list[dict[str, Any]]:
         """The nodes that are alike, each with the kind of machine that variants ask for it as, and their number."""
         alike: dict[tuple[str, str], list[Environment]] = {}
-        for kind in self._kinds or ("",):
+        for kind in self._needed:
             for place in self._nodes.with_labels(self._labels(kind)):
                 alike.setdefault((place.about.environment.hash, kind), []).append(place.about.environment)
         return [{**same[0].as_dict(), "kind": kind, "nodes": len(same)} for (_, kind), same in alike.items()]
@@ -80,7 +89,7 @@ class RayExecutor(Executor):
             by_kind.setdefault(task.subject.machine, {})[name] = node
         again: set[str] = set()
         for kind, nodes in by_kind.items():
-            there = {place.about.key: place for place in self._nodes.with_labels(self._labels(kind))}
+            there = {self._nodes.key(place.id): place for place in self._fitting(kind)}
             counts = Counter(node for node in nodes.values() if node in there)
             kept = counts.most_common(1)[0][0] if counts else None
             if kept:
@@ -91,6 +100,8 @@ class RayExecutor(Executor):
 
     def room(self) -> bool:
         """Whether no more is under way than the cluster can begin soon."""
+        if not self._sent:
+            return True
         places = sum(max(1, int(place.cores // self._threads)) for place in self._nodes.places)
         return len(self._sent) < _AHEAD * places
 
@@ -108,11 +119,18 @@ class RayExecutor(Executor):
         """Wait for the next task that ends. What it says meanwhile stays on its node."""
         again: frozenset[str] = frozenset()
         while True:
-            (ready,), _ = self._ray.wait(list(self._sent), num_returns=1)
+            found, _ = self._ray.wait(list(self._sent), num_returns=1, timeout=_LOOK_SECONDS)
+            if not found:
+                self._nodes.look()
+                for sent in self._sent.values():
+                    self._refuse_unfit(sent.assignment.task)
+                continue
+            (ready,) = found
             sent = self._sent.pop(ready)
             task = sent.assignment.task
             try:
                 result: Result = self._ray.get(ready)
+                result = replace(result, node=self._nodes.key(result.node))
             except self._ray.exceptions.OutOfMemoryError as error:
                 return Ended(task, Result("out-of-memory", first_line(error), None, "", 0.0), again)
             except self._ray.exceptions.RayTaskError as error:
@@ -126,7 +144,10 @@ class RayExecutor(Executor):
                 print(f"{task.label}: lost with its node or worker, begun again", file=sys.stderr)
                 self._send(_Sent(sent.assignment, self._pin(task), sent.attempts + 1))
                 continue
-            if sent.place is not None and sent.place is self._pins.get(task.subject.machine):
+            if sent.place is not None and sent.place is not self._pins.get(task.subject.machine):
+                self._send(_Sent(sent.assignment, self._pin(task)))  # timings have moved to another node meanwhile
+                continue
+            if sent.place is not None:
                 self._timed.setdefault(task.subject.machine, set()).add(task.hash)
             return Ended(task, result, again)
 
@@ -138,12 +159,13 @@ class RayExecutor(Executor):
 
     def _send(self, sent: _Sent) -> None:
         task = sent.assignment.task
+        self._refuse_unfit(task)
         options: dict[str, Any] = {"max_retries": 0, "name": task.label, **self._resources(task)}
         if sent.place is not None:
             options |= {"num_cpus": sent.place.cores, "scheduling_strategy": self._nodes.on(sent.place.id)}
         elif labels := self._labels(task.subject.machine):
             options["label_selector"] = dict(labels)
-        reference = self._perform.options(**options).remote(self._bundle.of(sent.assignment), self._run)
+        reference = self._perform.options(**options).remote(self._bundle.of(sent.assignment))
         self._sent[reference] = sent
 
     def _resources(self, task: Task) -> dict[str, float]:
@@ -154,6 +176,17 @@ class RayExecutor(Executor):
         """The labels of the nodes of a kind of machine; none for tasks that ask for no kind."""
         return self._kinds[kind] if kind else {}
 
+    def _fitting(self, kind: str) -> list[Place]:
+        """The nodes that could take all timings of a kind of machine."""
+        needed = self._needed.get(kind, {"num_cpus": self._threads, "num_gpus": 0})
+        return [place for place in self._nodes.with_labels(self._labels(kind)) if place.fits(needed)]
+
+    def _refuse_unfit(self, task: Task) -> None:
+        """Raise HarnessError where no node that is there could run a task, which Ray would let wait for ever."""
+        kind = task.subject.machine
+        wanted = self._needed[kind] if task.kind in TIMING else self._resources(task)
+        self._nodes.refuse_unfit(task, self._labels(kind), wanted)
+
     def _pin(self, task: Task) -> Place | None:
         """The node of a timing task: the one of its kind, chosen among those that no other kind has, the largest."""
         if task.kind not in TIMING:
@@ -161,11 +194,10 @@ class RayExecutor(Executor):
         kind = task.subject.machine
         if kind not in self._pins:
             taken = {place.id for place in self._pins.values()}
-            named = self._nodes.with_labels(self._labels(kind))
-            fitting = [place for place in named if place.fits(self._resources(task))]
+            fitting = self._fitting(kind)
             if not fitting:
                 raise HarnessError(f"no node is left on which to {task.label}; the same command resumes")
-            self._pins[kind] = min(fitting, key=lambda place: (place.id in taken, -place.cores, place.about.key))
+            self._pins[kind] = min(fitting, key=lambda place: (place.id in taken, -place.cores, place.id))
         return self._pins[kind]
 
     def _unpin(self, sent: _Sent) -> frozenset[str]:

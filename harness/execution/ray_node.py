@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,18 +18,21 @@ from harness.candidates.artefacts import Seal, is_broken, seal_of
 from harness.errors import HarnessError
 from harness.execution.executor import Assignment, Result
 from harness.execution.local import LocalExecutor
-from harness.execution.orders import Prepared, WorkOrder
+from harness.execution.orders import Outcome, Prepared, WorkOrder
 from harness.execution.plan import CODE
+from harness.execution.work import perform
+from harness.execution.worker import Channel
 from harness.records.environment import Environment, conditions, snapshot
 from harness.records.hashing import code_digest, digest, short
+
+_DEVICES = "CUDA_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node as it describes itself. ``key`` and ``machine`` name it and its machine within a run, and tell nothing of
-    them; ``storage`` says why the artefacts' storage cannot be reached from it, and is empty where it can."""
+    """A node as it describes itself. ``machine`` names its machine within a run, and tells nothing of it; ``storage``
+    says why the artefacts' storage cannot be reached from it, and is empty where it can."""
 
-    key: str
     machine: str
     environment: Environment
     code: str
@@ -37,13 +41,14 @@ class Node:
 
 @dataclass(frozen=True)
 class Bundle:
-    """What is sent to a node with a task: where artefacts are shared (empty for nowhere), and what performs an order
-    in place of a worker process, to test scheduling alone."""
+    """What is sent to a node with a task: where artefacts are shared (empty for nowhere), the versions that a node must
+    have, and what performs an order in place of a worker process, to test scheduling alone."""
 
     assignment: Assignment | None
     threads: int
     offline: bool
     storage: str
+    versions: str
     instead: Callable[[Any], Result] | None = None
 
     def of(self, assignment: Assignment) -> Bundle:
@@ -52,22 +57,30 @@ class Bundle:
 
 
 def describe(run: str, threads: int, storage: str) -> Node:
-    """What this node is. ``run`` makes its key another one in every run."""
-    return Node(_key(run), _machine(run), snapshot(threads), code_digest(*CODE), _unreachable(storage))
+    """What this node is. ``run`` makes its name another one in every run."""
+    return Node(_machine(run), snapshot(threads), code_digest(*CODE), _unreachable(storage))
 
 
-def perform_on_node(bundle: Bundle, run: str) -> Result:
+def versions_of(environment: Environment) -> str:
+    """Names the versions of an environment and the code that is here."""
+    return digest([environment.python, environment.versions, code_digest(*CODE)])
+
+
+def perform_on_node(bundle: Bundle) -> Result:
     """Do a task, and before it whatever prepares what it needs and this node has not got yet.
 
     What is prepared comes out of the node's cache or the shared storage where it was made before, on any node.
     """
     assert bundle.assignment is not None
     if bundle.instead is not None:
-        return replace(bundle.instead(bundle.assignment.order), node=_key(run))
+        return replace(bundle.instead(bundle.assignment.order), node=_id())
+    here = snapshot(bundle.threads)
+    if versions_of(here) != bundle.versions:  # it has joined the cluster since the run began
+        return Result("failed", "this node has other versions than the run was begun with", None, "", 0.0, node=_id())
     os.environ["HARNESS_STORAGE"] = bundle.storage
     with _no_main_module():
         result = _perform(bundle.assignment, bundle)
-    return replace(result, node=_key(run), environment=snapshot(bundle.threads).hash)
+    return replace(result, node=_id(), environment=here.hash)
 
 
 def _perform(assignment: Assignment, bundle: Bundle) -> Result:
@@ -101,9 +114,9 @@ def _run(assignment: Assignment, bundle: Bundle, prepared: Prepared | None) -> R
     if isinstance(order, WorkOrder):
         order = replace(order, cache_dir=_own_cache(), prepared=prepared)
     before = conditions()
-    result = _executor(bundle.threads, bundle.offline).run(
-        order, assignment.deadline_seconds, lambda share, word: None, assignment.telemetry, assignment.memory
-    )
+    seeing = _Seeing(os.environ.get(_DEVICES), order)
+    told = (assignment.deadline_seconds, lambda share, word: None, assignment.telemetry, assignment.memory)
+    result = _executor(bundle.threads, bundle.offline).run(seeing, *told)
     return replace(result, around={"before": before, "after": conditions()})
 
 
@@ -111,9 +124,23 @@ _PREPARED: dict[str, tuple[Prepared, list[tuple[Path, Seal]]]] = {}
 """What this process knows to be prepared on its node, by the hash of the task that prepares it."""
 
 
+@dataclass(frozen=True)
+class _Seeing:
+    """An order with the GPUs that Ray gave to its task; those of another may be in the environment of its worker."""
+
+    devices: str | None
+    order: Any
+
+
+def _perform_seeing(seeing: _Seeing, channel: Channel) -> Outcome:
+    if seeing.devices is not None:
+        os.environ[_DEVICES] = seeing.devices
+    return perform(seeing.order, channel)
+
+
 @cache
 def _executor(threads: int, offline: bool) -> LocalExecutor:
-    return LocalExecutor(threads, offline)
+    return LocalExecutor(threads, offline, _perform_seeing)
 
 
 @cache
@@ -124,15 +151,19 @@ def _own_cache() -> Path:
     return cache_folder(Path(given) if given else None)
 
 
-def _key(run: str) -> str:
-    """Names this machine and its raylet, in a way that leads back to neither."""
+def _id() -> str:
+    """This node's id in Ray, which the driver turns into its name."""
     import ray
 
-    return short(digest([_machine(run), ray.get_runtime_context().get_node_id()]))
+    return str(ray.get_runtime_context().get_node_id())
 
 
 def _machine(run: str) -> str:
-    return short(digest([run, uuid.getnode()]))
+    try:
+        own = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        own = str(uuid.getnode())
+    return short(digest([run, own, platform.node()]))
 
 
 def _unreachable(storage: str) -> str:

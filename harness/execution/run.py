@@ -82,8 +82,9 @@ class Runner:
         self._preparations = Preparations()
         self._interrupts = Interrupts()
 
-    def pending(self, again: Collection[str] = ()) -> list[Task]:
-        """Tasks that have no good record yet or are to be done ``again``, with the prepare tasks that these need.
+    def pending(self, again: Collection[str] = (), here: bool = True) -> list[Task]:
+        """Tasks that have no good record yet or are to be done ``again``, with the prepare tasks that these need; not
+        ``here``, on a cluster, with those of all timings, for any of them may have to be taken again.
 
         A variant that this machine cannot run stays skipped; what is skipped because its candidate could not be had is
         tried again.
@@ -99,8 +100,9 @@ class Runner:
             return status == "ok"
 
         wanted = {task.hash for task in self._tasks if task.hash in again or not finished(task)}
+        timed = not here and any(task.kind in TIMING and task.hash in wanted for task in self._tasks)
         for task in reversed(self._tasks):
-            if task.hash in wanted:
+            if task.hash in wanted or (timed and task.kind in TIMING):
                 wanted.update(task.needs)
         return [task for task in self._tasks if task.hash in wanted]
 
@@ -131,12 +133,14 @@ class Runner:
             raise HarnessError(f"another run is writing to {self.folder.path}") from None
         with lock, self._interrupts:
             executor = self._executor or LocalExecutor(self.environment.threads, self.offline)
-            queue = Queue(self.pending(executor.resume(self._timed_where())))
+            again = executor.resume(self._timed_where())
+            self._void(again)
+            queue = Queue(self.pending(again, executor.here))
             try:
                 self._work_off(queue, executor, listener)
-            except KeyboardInterrupt:
+            except BaseException as error:
                 executor.cancel()
-                for task in queue.running():
+                for task in queue.running() if isinstance(error, KeyboardInterrupt) else ():
                     self._store(task, Result("interrupted", "Ctrl-C", None, "", 0.0))
                 raise
 
@@ -153,8 +157,14 @@ class Runner:
                 self._interrupts.check()
                 ended = executor.wait(listener.progressed)
                 self._end(ended.task, _finite(ended.result), queue, executor.here, listener)
+                self._void(ended.again)
                 for name in ended.again:
                     queue.add_again(self._by_hash[name])
+
+    def _void(self, again: Collection[str]) -> None:
+        """Close timings that are to be taken again on another node, so that no report mixes the two meanwhile."""
+        for name in again:
+            self._store(self._by_hash[name], Result("interrupted", "to be timed again on another node", None, "", 0.0))
 
     def _begin(self, task: Task, queue: Queue, executor: Executor, listener: Listener) -> None:
         listener.began(task, queue.begun - 1, queue.total)
@@ -262,7 +272,7 @@ def _finite(result: Result) -> Result:
             json.dumps(asdict(fact), allow_nan=False)
         except ValueError:
             reason = f"{fact.metric} holds a number that is not finite (value {fact.value})"
-            return Result("failed", reason, None, result.stderr_tail, result.seconds)
+            return replace(result, status="failed", reason=reason, outcome=None)
     return result
 
 

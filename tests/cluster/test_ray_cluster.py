@@ -214,7 +214,8 @@ def test_a_node_that_dies_loses_nothing(raylets, suite: Path, small: RunFolder):
     assert {record.status for record in closings(run)} == {"ok"}
     assert len(nodes_of(run, TIMED)) == 1
     every = [r for r in run.store.read() if r.fact is None]
-    assert len({r.conditions["node"] for r in every if r.kind in TIMED}) == 2
+    assert len({r.conditions["node"] for r in every if r.kind in TIMED and r.status == "ok"}) == 2
+    assert "to be timed again on another node" in {r.reason for r in every}
     repeated = {r.kind for r, count in zip(every, [Counter(e.task for e in every)[r.task] for r in every], strict=True)
                 if count > 1}  # fmt: skip
     assert repeated <= set(TIMED)

@@ -47,9 +47,13 @@ def interrupt() -> None:
 def test_an_interrupt_while_a_worker_is_started_is_raised_when_it_has_started(monkeypatch):
     """As the process starts that workers come from, too: there it was once ignored."""
     monkeypatch.setattr(forkserver, "ensure_running", interrupt)
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     started = False
-    with pytest.raises(KeyboardInterrupt), held_back():
-        started = True
+    try:
+        with pytest.raises(KeyboardInterrupt), held_back():
+            started = True
+    finally:
+        signal.signal(signal.SIGINT, usual)
     assert started
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
