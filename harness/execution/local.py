@@ -67,9 +67,7 @@ class LocalExecutor:
         """Run the task that was submitted."""
         assert self._next is not None
         given, self._next = self._next, None
-        before = conditions()
-        found = self.run(given.order, given.deadline_seconds, say, given.telemetry, given.memory)
-        return Ended(given.task, replace(found, around={"before": before, "after": conditions()}))
+        return Ended(given.task, self.run(given.order, given.deadline_seconds, say, given.telemetry, given.memory))
 
     def cancel(self) -> None:
         """Nothing runs while nobody waits."""
@@ -95,7 +93,7 @@ class LocalExecutor:
         perform = Limited(self._perform, memory) if memory else self._perform
         with tempfile.TemporaryDirectory(dir=self._scratch) as scratch:
             stderr_file = Path(scratch) / "stderr"
-            start = time.monotonic()
+            before, start = conditions(), time.monotonic()
             ours, theirs = self._context.Pipe()
             process = self._context.Process(target=work, args=(perform, order, theirs, stderr_file), daemon=False)
             try:
@@ -117,7 +115,8 @@ class LocalExecutor:
             tail = _tail(stderr_file)
             if memory:
                 status, reason = memory.explain(status, reason, tail)
-            return Result(status, without_private(reason), outcome, tail, time.monotonic() - start)
+            seconds, around = time.monotonic() - start, {"before": before, "after": conditions()}
+            return Result(status, without_private(reason), outcome, tail, seconds, around)
 
 
 def _follow(

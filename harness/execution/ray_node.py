@@ -22,7 +22,7 @@ from harness.execution.orders import Outcome, Prepared, WorkOrder
 from harness.execution.plan import CODE
 from harness.execution.work import perform
 from harness.execution.worker import Channel
-from harness.records.environment import Environment, conditions, snapshot
+from harness.records.environment import Environment, snapshot
 from harness.records.hashing import code_digest, digest, short
 
 _DEVICES = "CUDA_VISIBLE_DEVICES"
@@ -113,11 +113,9 @@ def _run(assignment: Assignment, bundle: Bundle, prepared: Prepared | None) -> R
     order = assignment.order
     if isinstance(order, WorkOrder):
         order = replace(order, cache_dir=_own_cache(), prepared=prepared)
-    before = conditions()
     seeing = _Seeing(os.environ.get(_DEVICES), order)
     told = (assignment.deadline_seconds, lambda share, word: None, assignment.telemetry, assignment.memory)
-    result = _executor(bundle.threads, bundle.offline).run(seeing, *told)
-    return replace(result, around={"before": before, "after": conditions()})
+    return _executor(bundle.threads, bundle.offline).run(seeing, *told)
 
 
 _PREPARED: dict[str, tuple[Prepared, list[tuple[Path, Seal]]]] = {}

@@ -91,6 +91,11 @@ def test_a_newer_schema_is_refused_with_what_to_do():
         Record.from_json(_changed(schema_version=SCHEMA_VERSION + 1))
 
 
+def test_a_schema_that_never_was_is_refused():
+    with pytest.raises(ValueError, match="there was no schema version 0"):
+        Record.from_json(_changed(schema_version=0))
+
+
 def test_a_record_without_schema_version_is_refused():
     body = json.loads(make_record().to_json())
     del body["schema_version"]

@@ -149,3 +149,12 @@ def test_memory_of_a_process_is_seen_with_its_children():
         assert memory_of(process.pid).proportional > 60_000_000
         process.communicate("\n")
     assert unique_memory(process.pid) == 0
+
+
+@pytest.mark.parametrize("family", ["causal", "masked"])
+def test_a_pass_that_took_no_time_is_an_error_and_no_speed(family: str):
+    clock = Clock()
+    session = Steady(clock, family)
+    session._spend = lambda seconds: np.zeros(50, dtype=np.float32)
+    with pytest.raises(HarnessError, match=r"a pass took 0\.0 s: the clock is not to be trusted"):
+        time_session(session, PROMPT, PROMPT[np.newaxis], Timing(warmup_seconds=0), clock)
