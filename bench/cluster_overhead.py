@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "execution"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import ray
 import stub_tasks
 from ray.cluster_utils import Cluster as Raylets
@@ -59,7 +59,7 @@ def main() -> None:
     asked = parser.parse_args()
     raylets = Raylets()
     for _ in range(NODES):
-        folders = (PROJECT, PROJECT / "tests" / "execution", PROJECT / "bench")
+        folders = (PROJECT, PROJECT / "tests", PROJECT / "bench")
         found_by_nodes = {"PYTHONPATH": os.pathsep.join(map(str, folders))}
         raylets.add_node(num_cpus=1, object_store_memory=80_000_000, env_vars=found_by_nodes)
     ray.init(raylets.address, logging_level=logging.ERROR, log_to_driver=False)

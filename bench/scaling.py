@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "execution"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import stub_tasks
 
 MIB = 2**20

@@ -53,6 +53,9 @@ def run_suite(
     cache_dir: str | Path | None = None,
     settings: str | Sequence[str] = (),
     local: str | Sequence[str] = (),
+    executor: str = "local",
+    address: str = "",
+    storage: str = "",
     progress: bool | Callable[[Step], None] = True,
 ) -> Run:
     """Measure everything that a suite asks for, as ``harness run`` does, and return the run. Called again, it resumes.
@@ -72,6 +75,8 @@ def run_suite(
                "--local": _several(local)}  # fmt: skip
     chosen = {"corpus": corpus, "rounds": rounds, "threads": threads}
     words = [f"{key}={json.dumps(value)}" for key, value in chosen.items() if value is not None]
+    cluster = {"executor": executor if executor != "local" else None, "address": address or None,
+               "storage": storage or None}  # fmt: skip
     request = Request(
         suite=str(suite),
         settings=(*options["--set"], *words),
@@ -81,8 +86,11 @@ def run_suite(
         fresh=fresh,
         runs_dir=Path(runs_dir).expanduser(),
         cache_dir=cache_folder(Path(cache_dir) if cache_dir is not None else None),
-        command=_command(suite, options, chosen, offline),
+        command=_command(suite, options, chosen | cluster, offline),
         local=options["--local"],
+        executor=executor,
+        address=address,
+        storage=storage or os.environ.get("HARNESS_STORAGE", ""),
     )
     with guest():
         job = begin(request)

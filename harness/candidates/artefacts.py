@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 
 from harness.errors import HarnessError
 from harness.records.hashing import digest, file_digest, short
+from harness.records.objects import ABANDONED_DAYS
 
 if TYPE_CHECKING:
     from harness.candidates.storage import Storage
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 MANIFEST = "artefact.json"
 STORAGE = "HARNESS_STORAGE"
 """The environment variable with the location of the storage that several machines share."""
-ABANDONED_DAYS = 30
-"""After which what an interrupted build kept is removed: its description may never be asked for again."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,7 @@ from harness.cli.options import (
     cache_folder,
     shown_command,
 )
-from harness.errors import EXIT_INTERRUPTED, EXIT_TASKS_FAILED, HarnessError
+from harness.errors import EXIT_INTERRUPTED, EXIT_TASKS_FAILED
 
 Patterns = list[str] | None
 
@@ -59,13 +60,8 @@ def run(
     The same command again resumes: what is finished is not repeated. Exit code 4 when some tasks failed.
     """
     from harness.cli.progress import Progress, print_plan
-    from harness.execution.executor import EXECUTORS
     from harness.execution.job import Request, begin
 
-    if executor not in EXECUTORS:
-        raise HarnessError(f"--executor: expected {' or '.join(EXECUTORS)}, not '{executor}'")
-    if address and executor == "local":
-        raise HarnessError("--address is a cluster's: see --executor ray")
     chosen = [f"corpus={_toml_string(corpus)}"] if corpus else []
     chosen += [f"rounds={2 if quick else rounds}"] if quick or rounds else []
     chosen += [f"threads={threads}"] if threads else []
@@ -96,7 +92,7 @@ def run(
     print(f"run {job.folder.name}", file=sys.stderr)
     interrupted = False
     try:
-        with Progress(job) as progress:
+        with redirect_stdout(sys.stderr), Progress(job) as progress:  # Ray prints what befalls its nodes
             job.run(progress)
     except KeyboardInterrupt:
         interrupted = True

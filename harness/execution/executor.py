@@ -85,3 +85,6 @@ class Executor(Protocol):
 
     def cancel(self) -> None:
         """End all that is submitted, and whatever it has started; nothing of it is heard of again."""
+
+    def close(self) -> None:
+        """Give back what the executor took for itself; it is not used any more."""

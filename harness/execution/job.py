@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from harness.candidates.catalogue import resolve
 from harness.candidates.published import warn_of_code
-from harness.candidates.storage import Storage
 from harness.corpora.corpus import Corpus
 from harness.engines.catalogue import engine_kind
 from harness.errors import HarnessError
 from harness.execution.environment import worker_environment
 from harness.execution.estimate import Estimate
-from harness.execution.executor import Executor
+from harness.execution.executor import EXECUTORS, Executor
 from harness.execution.plan import CODE, Plan, Task, make_plan, wanted_variants
 from harness.execution.run import Listener, Runner
 from harness.execution.sources import corpus_of, missing_checkpoints, without_network
 from harness.items.blimp import BlimpPairs, load_blimp
 from harness.records.environment import Environment, available_cores, snapshot
 from harness.records.hashing import code_digest, digest, short
+from harness.records.objects import Objects
 from harness.records.privacy import all_without_private
 from harness.records.run_folder import RunFolder, create_run, find_runs, with_machines
+from harness.records.shared_runs import SharedRun, take_up
 from harness.suites.loader import NamedSuite, load_suite, with_local
 
 _BUDGETS = ("deadlines", "memory_limits")
@@ -64,10 +67,18 @@ class Job:
     estimate: Estimate
     missing: tuple[str, ...] = ()
     """Candidates that cannot be had without a network, whose variants will be skipped."""
+    executor: Executor | None = None
+    shared: SharedRun | None = None
+    """Of a run on a cluster: what runs it, and its records in the storage."""
 
     def run(self, listener: Listener) -> None:
         """Run what is pending; see :meth:`harness.execution.run.Runner.run`."""
-        self.runner.run(listener)
+        if self.executor is None:
+            self.runner.run(listener)
+            return
+        with closing(self.executor):
+            self.runner.run(listener)
+            _tell_machines(self.folder, self.executor.machines(), self.shared)  # with nodes that came meanwhile
 
     def failed(self) -> int:
         """How many tasks of the plan ended otherwise than well; skipped ones do not count."""
@@ -82,10 +93,15 @@ def begin(request: Request) -> Job:
     A run is resumed when the suite with its settings, the candidates, the corpus, the machine, the versions and the
     code are those it was begun with. Raises HarnessError for anything that is wrong with the request.
     """
+    if request.executor not in EXECUTORS:
+        raise HarnessError(f"--executor: expected {' or '.join(EXECUTORS)}, not '{request.executor}'")
+    if request.address and request.executor == "local":
+        raise HarnessError("--address is a cluster's: see --executor ray")
     named = load_suite(request.suite, request.settings)
     own = with_local(named.suite.candidate, named.suite.candidates, request.local)
     named = replace(named, suite=named.suite.model_copy(update={"candidate": own}))
-    wanted = wanted_variants(named.suite, request.only, request.skip)
+    here = request.executor == "local"
+    wanted = wanted_variants(named.suite, request.only, request.skip, here)
     candidates = list({candidate.name: candidate for candidate, *_ in wanted}.values())
     warn_of_code(candidates)
     without = without_network(named.suite, candidates, request.offline)
@@ -95,32 +111,68 @@ def begin(request: Request) -> Job:
     environment = snapshot(named.suite.threads or available_cores())
     items = named.suite.items
     blimp = load_blimp(items.blimp, items.blimp_pairs) if items.blimp else None
-    plan = make_plan(named.suite, corpus, environment, request.only, request.skip, blimp)
+    plan = make_plan(named.suite, corpus, environment, request.only, request.skip, blimp, here)
     identity = _identity(named, corpus, environment, blimp)
+    objects = None if request.dry_run else _storage(request)
     executor = None if request.dry_run else _executor(request, plan, environment, short(identity), bool(without))
-    folder = _folder(request, named, corpus, environment, identity)
-    if executor is not None:
-        folder = with_machines(folder, executor.machines())
-    runner = Runner(folder, plan, corpus, environment, request.cache_dir, bool(without), blimp, request.timed, executor)
+    folder = _folder(request, named, corpus, environment, identity, objects if executor else None)
+    shared = SharedRun(objects, folder) if objects and executor else None
+    if shared:
+        shared.catch_up()
+    if executor:
+        folder = _tell_machines(folder, executor.machines(), shared)
+    elif "machines" in folder.info and not request.dry_run:  # begun on a cluster; what is timed now is timed here
+        folder = _tell_machines(folder, [{**environment.as_dict(), "kind": "", "nodes": 1}], None)
+    runner = Runner(
+        folder,
+        plan,
+        corpus,
+        environment,
+        request.cache_dir,
+        offline=bool(without),
+        blimp=blimp,
+        timed=request.timed,
+        executor=executor,
+        storage=_location(request),
+        shared=shared,
+    )
     pending = runner.pending()
     missing = tuple(candidate.name for candidate in missing_checkpoints(candidates)) if without else ()
-    return Job(plan, folder, runner, pending, Estimate(pending, request.cache_dir, corpus.hash), missing)
+    estimate = Estimate(pending, request.cache_dir, corpus.hash)
+    return Job(plan, folder, runner, pending, estimate, missing, executor, shared)
+
+
+def _storage(request: Request) -> Objects | None:
+    """The storage that was asked for, tried."""
+    if not request.storage:
+        return None
+    objects = Objects.at(_location(request))
+    objects.check()
+    return objects
+
+
+def _location(request: Request) -> str:
+    """A folder's whole path, or an address as it is."""
+    given = request.storage
+    return given if not given or "://" in given else str(Path(given).expanduser().absolute())
 
 
 def _executor(request: Request, plan: Plan, environment: Environment, run: str, offline: bool) -> Executor | None:
     """The cluster's executor, connected; None for this machine's, which is begun with the run."""
-    if request.storage and "://" not in request.storage:
-        request = replace(request, storage=str(Path(request.storage).expanduser().absolute()))
-    if request.storage:
-        Storage.at(request.storage).check()
-        os.environ["HARNESS_STORAGE"] = request.storage
     if request.executor == "local":
         if kinds := sorted({task.subject.machine for task in plan.tasks} - {""}):
             raise HarnessError(f"variants ask for machines of the kinds {', '.join(kinds)}: see --executor ray")
         return None
     from harness.execution.ray_executor import RayExecutor
 
-    return RayExecutor(run, plan, environment, offline, request.address, request.storage)
+    return RayExecutor(run, plan, environment, offline, request.address, _location(request))
+
+
+def _tell_machines(folder: RunFolder, machines: list[dict[str, Any]], shared: SharedRun | None) -> RunFolder:
+    told = with_machines(folder, machines)
+    if shared:
+        shared.describe(told)
+    return told
 
 
 def _identity(named: NamedSuite, corpus: Corpus, environment: Environment, blimp: BlimpPairs | None) -> str:
@@ -134,11 +186,19 @@ def _identity(named: NamedSuite, corpus: Corpus, environment: Environment, blimp
     return digest([measured, corpus.hash, pairs, environment.hash, code_digest(*CODE), candidates, versions])
 
 
-def _folder(request: Request, named: NamedSuite, corpus: Corpus, environment: Environment, identity: str) -> RunFolder:
+def _folder(
+    request: Request,
+    named: NamedSuite,
+    corpus: Corpus,
+    environment: Environment,
+    identity: str,
+    objects: Objects | None,
+) -> RunFolder:
     if not request.fresh:
-        for run in reversed(find_runs(request.runs_dir)):
-            if run.info.get("identity") == identity:
-                return run
+        mine = [run for run in find_runs(request.runs_dir) if run.info.get("identity") == identity]
+        last = mine[-1] if mine else None
+        if found := take_up(objects, identity, request.runs_dir, last) if objects else last:
+            return found
     info = {
         "suite_name": named.name,
         "suite": named.suite.model_dump(mode="json"),

@@ -71,6 +71,9 @@ class LocalExecutor:
 
     def cancel(self) -> None:
         """Nothing runs while nobody waits."""
+
+    def close(self) -> None:
+        """Nothing is kept between tasks that does not end with this process."""
         self._next = None
 
     def stand_by(self, order: WorkOrder, slower: float | None, deadline_seconds: float) -> Standby:

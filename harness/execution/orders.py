@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.candidates.artefacts import ArtefactStore
 from harness.candidates.catalogue import Candidate
 from harness.candidates.checkpoint import Checkpoint
 from harness.corpora.corpus import Document
@@ -43,7 +44,15 @@ class WorkOrder:
     sample_tokens: int
     scoring: Scoring
     timing: Timing
+    storage: str = ""
+    """Where machines share artefacts; empty where they do not."""
     prepared: Prepared | None = None
+
+    def store(self) -> ArtefactStore:
+        """The cache of the machine that this is called on. Raises HarnessError where the storage cannot be used."""
+        from harness.candidates.storage import Storage  # fsspec takes a quarter of a second
+
+        return ArtefactStore(self.cache_dir, Storage.at(self.storage) if self.storage else None)
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,10 @@ class TrainingOrder:
     corpus_hash: str
     cache_dir: Path
     threads: int
+
+
+TROUBLES = {"damaged", "storage"}
+"""Conditions that are told at once: names of artefacts that were made again, and what went wrong with the storage."""
 
 
 @dataclass(frozen=True)

@@ -79,12 +79,14 @@ def make_plan(
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     blimp: BlimpPairs | None = None,
+    here: bool = True,
 ) -> Plan:
-    """Lay out a suite's tasks. ``only`` and ``skip`` are shell patterns of variants.
+    """Lay out a suite's tasks. ``only`` and ``skip`` are shell patterns of variants. Not ``here``, where tasks run on
+    the nodes of a cluster, it does not matter what this machine can run.
 
     Raises HarnessError when nothing is left to do, or when a pattern matches no variant.
     """
-    wanted = wanted_variants(suite, only, skip)
+    wanted = wanted_variants(suite, only, skip, here)
     used = _with_teachers([candidate for candidate, *_ in wanted])
     base = {"environment": environment.hash, "code": code_digest(*CODE)}
     preparing: dict[str, Task] = {}
@@ -100,7 +102,7 @@ def make_plan(
     scores = [_measure(task, "score", scoring) for task in variants]
     timing = suite.timing.model_dump()
     memory = [_measure(task, "memory", timing) for task in variants]
-    limits = [_measure_machine(*place, base) for place in _usable_places(wanted)]
+    limits = [_measure_machine(*place, base) for place in _usable_places(wanted, here)]
     rounds = []
     shuffler = random.Random(suite.seed)
     for number in range(suite.rounds):
@@ -110,11 +112,13 @@ def make_plan(
     return Plan(suite, (*preparing.values(), *variants, *scores, *memory, *limits, *rounds))
 
 
-def wanted_variants(suite: Suite, only: Sequence[str] = (), skip: Sequence[str] = ()) -> list[Crossed]:
+def wanted_variants(
+    suite: Suite, only: Sequence[str] = (), skip: Sequence[str] = (), here: bool = True
+) -> list[Crossed]:
     """Candidates crossed with variants, less what patterns leave out; see :func:`make_plan` for the errors."""
     candidates = [resolve(name, suite.candidate) for name in suite.candidates]
     wanted = _selected(_cross(candidates, suite), only, skip, suite.skip)
-    _refuse_the_impossible(wanted)
+    _refuse_the_impossible(wanted, here)
     return wanted
 
 
@@ -148,23 +152,24 @@ def _selected(
     return left
 
 
-def _refuse_the_impossible(wanted: list[Crossed]) -> None:
+def _refuse_the_impossible(wanted: list[Crossed], here: bool) -> None:
     """Raises HarnessError where nothing that was asked for can run; single variants are skipped when run."""
-    reasons = [_refusal(*crossed) for crossed in wanted]
+    reasons = [_refusal(crossed, here) for crossed in wanted]
     if all(reasons):
         raise HarnessError("; ".join(dict.fromkeys(reason for reason in reasons if reason)))
 
 
-def _refusal(candidate: Candidate, engine: str, precision: str, device: str, machine: str) -> str | None:
-    """Why a variant cannot run: here, or, where it asks for a kind of machine, on any."""
+def _refusal(crossed: Crossed, here: bool) -> str | None:
+    """Why a variant cannot run: here, or, on a cluster or where it asks for a kind of machine, on any."""
+    candidate, engine, precision, device, machine = crossed
     kind = engine_kind(engine)
-    refusal = kind.unsupported if machine else kind.refusal
+    refusal = kind.refusal if here and not machine else kind.unsupported
     return refusal(candidate.family, precision, device)
 
 
-def _usable_places(wanted: list[Crossed]) -> list[tuple[str, str]]:
+def _usable_places(wanted: list[Crossed], here: bool) -> list[tuple[str, str]]:
     """The devices and kinds of machine on which at least one of the variants can run, in order."""
-    return list(dict.fromkeys(crossed[3:] for crossed in wanted if not _refusal(*crossed)))
+    return list(dict.fromkeys(crossed[3:] for crossed in wanted if not _refusal(crossed, here)))
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -16,6 +16,7 @@ from harness.execution.plan import CODE, Task
 from harness.execution.ray_node import Node, describe
 from harness.records.environment import Environment
 from harness.records.hashing import code_digest, digest, short
+from harness.records.objects import Objects
 
 _CONNECT_SECONDS = 5.0
 _PROBE_SECONDS = 120.0
@@ -49,10 +50,12 @@ class Nodes:
 
     def __init__(self, ray: Any, run: str, environment: Environment, storage: str) -> None:
         self.ray, self._run, self._environment, self._storage = ray, run, environment, storage
+        self._place = Objects.at(storage).identity() if storage else ""
         self._describe = ray.remote(describe)
         self.places: list[Place] = []
         self._keys: dict[str, str] = {}
-        self._refused: set[str] = set()
+        self.refused: set[str] = set()
+        """Nodes that came since the run began and are not trusted with it, by their ids in Ray."""
         self.look(first=True)
         if not self.places:
             raise HarnessError("the Ray cluster has no node with a core that is alive")
@@ -62,14 +65,21 @@ class Nodes:
     def key(self, place: str) -> str:
         """Names a node within a run and leads back to nothing: by its machine, so that it is the same when Ray was
         started again on it, or where nodes share a machine by its id in Ray too."""
+        if place not in self._keys:
+            self.look()
         return self._keys.get(place, place)
+
+    def selector(self, labels: Mapping[str, str]) -> dict[str, str]:
+        """Ray's label selector for nodes that have these labels and were not refused."""
+        refused = {"ray.io/node-id": f"!in({','.join(sorted(self.refused))})"} if self.refused else {}
+        return {**labels, **refused}
 
     def look(self, first: bool = False) -> None:
         """Look which nodes are alive; those that are new describe themselves. After the ``first`` time those that
         cannot be trusted are left out and named on stderr."""
         known = {place.id: place for place in self.places}
         alive = [node for node in self.ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1
-                 and node["NodeID"] not in self._refused]  # fmt: skip
+                 and node["NodeID"] not in self.refused]  # fmt: skip
         asked = {node["NodeID"]: self._ask(node["NodeID"]) for node in alive if node["NodeID"] not in known}
         self.places = []
         for node in alive:
@@ -84,7 +94,7 @@ class Nodes:
                 if first:
                     raise
                 print(f"left out: {error}", file=sys.stderr)
-                self._refused.add(node["NodeID"])
+                self.refused.add(node["NodeID"])
                 continue
             self.places += [place] if place else []
         if len(self.places) > 1 and not self._storage:
@@ -121,7 +131,9 @@ class Nodes:
 
     def _ask(self, place: str) -> Any:
         options = {"num_cpus": 0, "max_retries": 0, "scheduling_strategy": self.on(place)}
-        return self._describe.options(**options).remote(self._run, self._environment.threads, self._storage)
+        return self._describe.options(**options).remote(
+            self._run, self._environment.threads, self._storage, self._place
+        )
 
     def _answer(self, asked: Any) -> Node | None:
         """A node's description; None where the node has died meanwhile."""
@@ -136,9 +148,12 @@ class Nodes:
         return found
 
 
-def connected(address: str) -> Any:
+def connected(address: str) -> tuple[Any, bool]:
     """The ray module, connected to the cluster at ``address`` (``HOST:PORT``), or where it is empty to one that Ray
-    finds or begins here. Raises HarnessError where Ray is missing, or where no cluster answers."""
+    finds or begins here; and whether it was connected only now.
+
+    Raises HarnessError where Ray is missing, where no cluster answers, and where this process is connected to another.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # of a cluster that is begun here
     try:
         import ray
@@ -146,7 +161,8 @@ def connected(address: str) -> Any:
     except ImportError:
         raise HarnessError("--executor ray needs Ray: pip install 'harness[ray]'") from None
     if ray.is_initialized():
-        return ray
+        _refuse_another(ray.get_runtime_context().gcs_address, address)
+        return ray, False
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if address and not (host and port.isdigit()) and address != "auto":
         raise HarnessError(f"--address: expected HOST:PORT, not '{address}'")
@@ -162,7 +178,12 @@ def connected(address: str) -> Any:
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         said = " ".join(str(error).split())
         raise HarnessError(f"the Ray cluster at {address or 'this machine'} cannot be used: {said}") from error
-    return ray
+    return ray, True
+
+
+def _refuse_another(connected: str, address: str) -> None:
+    if address and address not in ("auto", connected):
+        raise HarnessError(f"this process is connected to the Ray cluster at {connected} already, not to {address}")
 
 
 def first_line(error: BaseException) -> str:

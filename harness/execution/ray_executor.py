@@ -55,7 +55,7 @@ class RayExecutor(Executor):
         storage: str,
         instead: Callable[[Any], Result] | None = None,
     ) -> None:
-        self._ray = connected(address)
+        self._ray, self._connected = connected(address)
         self._run, self._threads, self._kinds = run, environment.threads, plan.suite.kinds
         self._nodes = Nodes(self._ray, run, environment, storage)
         self._needed: dict[str, dict[str, float]] = {}
@@ -134,6 +134,10 @@ class RayExecutor(Executor):
             except self._ray.exceptions.OutOfMemoryError as error:
                 return Ended(task, Result("out-of-memory", first_line(error), None, "", 0.0), again)
             except self._ray.exceptions.RayTaskError as error:
+                self._nodes.look()
+                if self._nodes.refused and sent.attempts < _ATTEMPTS:  # it may have been one of those
+                    self._send(replace(sent, attempts=sent.attempts + 1))
+                    continue
                 return Ended(task, Result("failed", first_line(error), None, "", 0.0), again)
             except self._ray.exceptions.RayError as error:
                 self._nodes.look()
@@ -157,14 +161,19 @@ class RayExecutor(Executor):
             self._ray.cancel(reference, force=True)
         self._sent.clear()
 
+    def close(self) -> None:
+        """Disconnect from the cluster, where nobody else in this process was connected before."""
+        if self._connected:
+            self._ray.shutdown()
+
     def _send(self, sent: _Sent) -> None:
         task = sent.assignment.task
         self._refuse_unfit(task)
         options: dict[str, Any] = {"max_retries": 0, "name": task.label, **self._resources(task)}
         if sent.place is not None:
             options |= {"num_cpus": sent.place.cores, "scheduling_strategy": self._nodes.on(sent.place.id)}
-        elif labels := self._labels(task.subject.machine):
-            options["label_selector"] = dict(labels)
+        elif selector := self._nodes.selector(self._labels(task.subject.machine)):
+            options["label_selector"] = selector
         reference = self._perform.options(**options).remote(self._bundle.of(sent.assignment))
         self._sent[reference] = sent
 

@@ -18,12 +18,14 @@ from harness.candidates.artefacts import Seal, is_broken, seal_of
 from harness.errors import HarnessError
 from harness.execution.executor import Assignment, Result
 from harness.execution.local import LocalExecutor
-from harness.execution.orders import Outcome, Prepared, WorkOrder
+from harness.execution.orders import TROUBLES, Outcome, Prepared, WorkOrder
 from harness.execution.plan import CODE
 from harness.execution.work import perform
 from harness.execution.worker import Channel
 from harness.records.environment import Environment, snapshot
 from harness.records.hashing import code_digest, digest, short
+from harness.records.objects import Objects
+from harness.records.privacy import without_private
 
 _DEVICES = "CUDA_VISIBLE_DEVICES"
 
@@ -56,9 +58,10 @@ class Bundle:
         return replace(self, assignment=assignment)
 
 
-def describe(run: str, threads: int, storage: str) -> Node:
-    """What this node is. ``run`` makes its name another one in every run."""
-    return Node(_machine(run), snapshot(threads), code_digest(*CODE), _unreachable(storage))
+def describe(run: str, threads: int, storage: str, place: str) -> Node:
+    """What this node is. ``run`` makes its name another one in every run; ``place`` is what the storage calls itself
+    on the machine that started the run (:meth:`harness.records.objects.Objects.identity`)."""
+    return Node(_machine(run), snapshot(threads), code_digest(*CODE), _unreachable(storage, place))
 
 
 def versions_of(environment: Environment) -> str:
@@ -69,15 +72,15 @@ def versions_of(environment: Environment) -> str:
 def perform_on_node(bundle: Bundle) -> Result:
     """Do a task, and before it whatever prepares what it needs and this node has not got yet.
 
-    What is prepared comes out of the node's cache or the shared storage where it was made before, on any node.
+    What is prepared comes out of the node's cache or the shared storage where it was made before, on any node. Raises
+    HarnessError where the node has other versions than it should: it has joined the cluster since the run began.
     """
     assert bundle.assignment is not None
+    here = _this_node(bundle.threads)
+    if versions_of(here) != bundle.versions:
+        raise HarnessError("this node has other versions than the run was begun with")
     if bundle.instead is not None:
         return replace(bundle.instead(bundle.assignment.order), node=_id())
-    here = snapshot(bundle.threads)
-    if versions_of(here) != bundle.versions:  # it has joined the cluster since the run began
-        return Result("failed", "this node has other versions than the run was begun with", None, "", 0.0, node=_id())
-    os.environ["HARNESS_STORAGE"] = bundle.storage
     with _no_main_module():
         result = _perform(bundle.assignment, bundle)
     return replace(result, node=_id(), environment=here.hash)
@@ -86,33 +89,38 @@ def perform_on_node(bundle: Bundle) -> Result:
 def _perform(assignment: Assignment, bundle: Bundle) -> Result:
     expected = getattr(assignment.order, "prepared", None)
     prepared: Prepared | None = None
+    troubles: dict[str, list[str]] = {}
     for need in assignment.before:
         found = _prepared_here(need, bundle, prepared)
-        if isinstance(found, Result):
+        if found.outcome is None or found.outcome.prepared is None:
             return found
-        prepared = found
+        prepared = found.outcome.prepared
+        for condition in TROUBLES & found.outcome.conditions.keys():
+            troubles.setdefault(condition, []).extend(found.outcome.conditions[condition])
     if prepared and expected and prepared.checkpoint.weights_hash != expected.checkpoint.weights_hash:
         reason = f"this node has other weights of {assignment.task.subject.candidate} than were prepared"
         return Result("failed", reason, None, "", 0.0)
-    return _run(assignment, bundle, prepared)
-
-
-def _prepared_here(need: Assignment, bundle: Bundle, before: Prepared | None) -> Prepared | Result:
-    """What a prepare task hands over on this node, looked up where it was done here and its files are those still."""
-    if (known := _PREPARED.get(need.task.hash)) and not any(is_broken(folder, seal) for folder, seal in known[1]):
-        return known[0]
-    result = _run(need, bundle, before)
-    if result.status != "ok" or result.outcome is None or result.outcome.prepared is None:
+    result = _run(assignment, bundle, prepared)
+    if result.outcome is None:
         return result
-    made = result.outcome.prepared
-    _PREPARED[need.task.hash] = (made, [(folder, seal_of(folder)) for folder in {made.checkpoint.path, made.folder}])
-    return made
+    return replace(result, outcome=replace(result.outcome, conditions={**troubles, **result.outcome.conditions}))
+
+
+def _prepared_here(need: Assignment, bundle: Bundle, before: Prepared | None) -> Result:
+    """How a prepare task ends on this node, looked up where it was done here and its files are those still."""
+    if (known := _PREPARED.get(need.task.hash)) and not any(is_broken(folder, seal) for folder, seal in known[1]):
+        return Result("ok", "", Outcome([], known[0]), "", 0.0)
+    result = _run(need, bundle, before)
+    if result.outcome and (made := result.outcome.prepared):
+        folders = {made.checkpoint.path, made.folder}
+        _PREPARED[need.task.hash] = (made, [(folder, seal_of(folder)) for folder in folders])
+    return result
 
 
 def _run(assignment: Assignment, bundle: Bundle, prepared: Prepared | None) -> Result:
     order = assignment.order
     if isinstance(order, WorkOrder):
-        order = replace(order, cache_dir=_own_cache(), prepared=prepared)
+        order = replace(order, cache_dir=_own_cache(), storage=bundle.storage, prepared=prepared)
     seeing = _Seeing(os.environ.get(_DEVICES), order)
     told = (assignment.deadline_seconds, lambda share, word: None, assignment.telemetry, assignment.memory)
     return _executor(bundle.threads, bundle.offline).run(seeing, *told)
@@ -149,6 +157,11 @@ def _own_cache() -> Path:
     return cache_folder(Path(given) if given else None)
 
 
+@cache
+def _this_node(threads: int) -> Environment:
+    return snapshot(threads)
+
+
 def _id() -> str:
     """This node's id in Ray, which the driver turns into its name."""
     import ray
@@ -164,16 +177,16 @@ def _machine(run: str) -> str:
     return short(digest([run, own, platform.node()]))
 
 
-def _unreachable(storage: str) -> str:
+def _unreachable(storage: str, place: str) -> str:
     if not storage:
         return ""
-    from harness.candidates.storage import Storage
-
     try:
-        Storage.at(storage).check()
+        objects = Objects.at(storage)
+        objects.check()
+        same = objects.identity() == place
     except HarnessError as error:
         return str(error)
-    return ""
+    return "" if same else f"{without_private(storage)} is another place there than on the machine that starts the run"
 
 
 @contextmanager

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Protocol
 
-from filelock import FileLock, Timeout
-
 from harness.corpora.corpus import Corpus, excerpt
 from harness.engines.base import Setup
-from harness.errors import HarnessError
 from harness.execution.executor import PREPARING, TIMING, Assignment, Executor, Result
 from harness.execution.interrupts import Interrupts
 from harness.execution.local import LocalExecutor
@@ -28,6 +26,7 @@ from harness.quality.family import Scoring
 from harness.records.environment import Environment
 from harness.records.record import Record, Subject
 from harness.records.run_folder import RunFolder
+from harness.records.shared_runs import SharedRun
 from harness.speed.timing import Timing
 
 PROMPT_BYTES = 40_000
@@ -67,10 +66,12 @@ class Runner:
         blimp: BlimpPairs | None = None,
         timed: bool = True,
         executor: Executor | None = None,
+        storage: str = "",
+        shared: SharedRun | None = None,
     ) -> None:
         self.folder, self.plan, self.corpus, self.environment = folder, plan, corpus, environment
         self.cache_dir, self.offline = cache_dir, offline
-        self._executor = executor
+        self._executor, self._storage, self._shared = executor, storage, shared
         self._by_hash = {task.hash: task for task in plan.tasks}
         self._tasks = tuple(task for task in plan.tasks if timed or task.kind not in TIMING)
         split = plan.suite.evaluation.split
@@ -126,12 +127,7 @@ class Runner:
 
         Raises HarnessError when another run is writing to the same folder, or when records cannot be written.
         """
-        lock = FileLock(self.folder.path / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise HarnessError(f"another run is writing to {self.folder.path}") from None
-        with lock, self._interrupts:
+        with self.folder.locked(), self._shared or nullcontext(), self._interrupts:
             executor = self._executor or LocalExecutor(self.environment.threads, self.offline)
             again = executor.resume(self._timed_where())
             self._void(again)
@@ -174,8 +170,10 @@ class Runner:
             executor.submit(self._assignment(task, executor.here))
 
     def _end(self, task: Task, result: Result, queue: Queue, here: bool, listener: Listener) -> None:
-        for name in result.outcome.conditions.get("damaged", []) if result.outcome else []:
-            print(f"artefact {name} was damaged, and was made again", file=sys.stderr)
+        seen = result.outcome.conditions if result.outcome else {}
+        again = [f"artefact {name} was damaged, and was made again" for name in seen.get("damaged", ())]
+        for trouble in (*again, *seen.get("storage", ())):
+            print(trouble, file=sys.stderr)
         self._preparations.keep(task, result, sealed=here)
         self._store(task, result)
         queue.end(task)
@@ -220,6 +218,7 @@ class Runner:
                 detokenise=self.corpus.name == "wikitext-2",
             ),
             timing=Timing(**suite.timing.model_dump()),
+            storage=self._storage,
             prepared=self._preparations.done[task.needs[-1]] if task.needs else None,
         )
 
@@ -251,6 +250,8 @@ class Runner:
             replace(closing, fact=fact, facts=0, corpus=corpus, stderr_tail="", conditions={}) for fact in facts
         ]
         self.folder.store.append([*measured, closing])
+        if self._shared:
+            self._shared.add([*measured, closing])
 
     def _subject(self, task: Task) -> Subject:
         prepared = self._preparations.done.get(task.hash) or (

@@ -59,7 +59,7 @@ def prepare_candidate(order: WorkOrder, channel: Channel) -> Outcome:
     import torch
 
     torch.set_num_threads(order.setup.threads)
-    store = ArtefactStore(order.cache_dir)
+    store = order.store()
     cached = is_cached(order.candidate, order.corpus_hash, store)
     checkpoint = obtain(order.candidate, order.corpus_name, order.corpus_hash, store, order.offline, channel.progress)
     channel.progress(1.0, "counting tokens")
@@ -72,12 +72,14 @@ def prepare_candidate(order: WorkOrder, channel: Channel) -> Outcome:
             facts.append(
                 Fact(metric=metric, value=samples[-1]["loss"], n=len(samples), samples=samples, protocol=about)
             )
-    return Outcome(facts, Prepared(checkpoint, checkpoint.path), {"cached": cached, **_damage(store)})
+    return Outcome(facts, Prepared(checkpoint, checkpoint.path), {"cached": cached, **_troubles(store)})
 
 
-def _damage(store: ArtefactStore) -> dict[str, list[str]]:
-    """The condition that artefacts were found damaged, and made again; none where they were not."""
-    return {"damaged": store.damaged} if store.damaged else {}
+def _troubles(store: ArtefactStore) -> dict[str, list[str]]:
+    """The conditions that artefacts were found damaged, and made again, and that the storage was not to be used; none
+    where all went well."""
+    found = {"damaged": store.damaged, "storage": store.storage.troubles if store.storage else []}
+    return {condition: told for condition, told in found.items() if told}
 
 
 def train_candidate(order: TrainingOrder, channel: Channel) -> Outcome:
@@ -102,16 +104,16 @@ def prepare_variant(order: WorkOrder, channel: Channel) -> Outcome:
         raise UnavailableError(reason)
     engine = kind.load()
     channel.progress(0.0, "exporting")
-    store = ArtefactStore(order.cache_dir)
+    store = order.store()
     folder = engine.prepare(before.checkpoint, order.setup, store)
-    return Outcome([], Prepared(before.checkpoint, folder), _damage(store))
+    return Outcome([], Prepared(before.checkpoint, folder), _troubles(store))
 
 
 def score(order: WorkOrder, channel: Channel) -> Outcome:
     """Measure the size and the quality of the variant, and let it write a sample."""
     before, session = _open(order)
     tokenizer = tokenizer_of(before.checkpoint)
-    counts = unigram_counts(before.checkpoint, order.corpus_name, order.corpus_hash, ArtefactStore(order.cache_dir))
+    counts = unigram_counts(before.checkpoint, order.corpus_name, order.corpus_hash, order.store())
     family = family_of(session, tokenizer)
     parent = _parent(order)
     facts = [

@@ -8,10 +8,14 @@ import json
 import os
 import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from harness.errors import HarnessError
 from harness.records.json_text import parse_json
@@ -40,6 +44,23 @@ class RunFolder:
         """The folder's name, which records carry."""
         return self.path.name
 
+    def description(self) -> str:
+        """What ``run.json`` holds."""
+        return json.dumps(self.info, indent=1, ensure_ascii=False)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else writes to the folder inside of the block. Raises HarnessError where somebody does."""
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise HarnessError(f"another run is writing to {self.path}") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
     @property
     def store(self) -> RecordStore:
         """The run's records."""
@@ -59,18 +80,30 @@ def create_run(runs_dir: Path, suite_name: str, identity: str, info: dict[str, A
     """Make a folder named after the suite and the time (UTC). Raises HarnessError where it cannot be written."""
     stamp = datetime.now(UTC)
     body = {"schema_version": 1, "identity": identity, "created": stamp.isoformat(timespec="seconds"), **info}
+    return _make_run(runs_dir, suite_name, f"-{stamp:%Y%m%d-%H%M%S}", body, attempts=1000)
+
+
+def place_run(runs_dir: Path, name: str, info: dict[str, Any]) -> RunFolder:
+    """Make a folder for a run that was begun elsewhere, with what its ``run.json`` says and no records.
+
+    Raises HarnessError where it cannot be written, or where another run has this name.
+    """
+    return _make_run(runs_dir, name, "", info, attempts=1)
+
+
+def _make_run(runs_dir: Path, name: str, ending: str, info: dict[str, Any], attempts: int) -> RunFolder:
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
-        aside = _aside(runs_dir / suite_name, uuid.uuid4().hex)
+        aside = _aside(runs_dir / name, uuid.uuid4().hex)
         aside.mkdir()
         try:
-            write_whole(aside / RUN_FILE, json.dumps(body, indent=1, ensure_ascii=False))
-            path = _move_to_fresh_name(aside, runs_dir, f"{suite_name}-{stamp:%Y%m%d-%H%M%S}")
+            write_whole(aside / RUN_FILE, RunFolder(aside, info).description())
+            path = _move_to_fresh_name(aside, runs_dir, name + ending, attempts)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
         raise HarnessError(f"cannot write to {runs_dir}: {error.strerror or error}; see --runs-dir") from error
-    return RunFolder(path, body)
+    return RunFolder(path, info)
 
 
 def with_machines(run: RunFolder, machines: list[dict[str, Any]]) -> RunFolder:
@@ -79,12 +112,12 @@ def with_machines(run: RunFolder, machines: list[dict[str, Any]]) -> RunFolder:
     Raises HarnessError where ``run.json`` cannot be written.
     """
     listed = {(each["hash"], each["kind"]): each for each in [*run.info.get("machines", []), *machines]}
-    info = {**run.info, "machines": list(listed.values())}
+    told = RunFolder(run.path, {**run.info, "machines": list(listed.values())})
     try:
-        write_whole(run.path / RUN_FILE, json.dumps(info, indent=1, ensure_ascii=False))
+        write_whole(run.path / RUN_FILE, told.description())
     except OSError as error:
         raise HarnessError(f"cannot write {run.path}: {error.strerror or error}") from error
-    return RunFolder(run.path, info)
+    return told
 
 
 def open_run(path: Path) -> RunFolder:
@@ -152,16 +185,17 @@ def _aside(path: Path, unique: str = "") -> Path:
     return path.with_name(f".{path.name}.{unique}{'.' if unique else ''}{os.getpid()}")
 
 
-def _move_to_fresh_name(folder: Path, runs_dir: Path, name: str) -> Path:
+def _move_to_fresh_name(folder: Path, runs_dir: Path, name: str, attempts: int) -> Path:
     """Rename a folder to one that is not there, or is empty; both at once is what rename does."""
-    for attempt in range(1000):
+    for attempt in range(attempts):
         path = runs_dir / (name if attempt == 0 else f"{name}-{attempt}")
         try:
             return folder.rename(path)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
-    raise HarnessError(f"there are too many runs named {name} in {runs_dir}")
+    many = "there are too many runs named" if attempts > 1 else "another run has the name"
+    raise HarnessError(f"{many} {name} in {runs_dir}")
 
 
 def fresh_folder(runs_dir: Path, name: str) -> Path:

@@ -53,6 +53,15 @@ class RecordStore:
                 last[record.task] = sharing.share(replace(record, stderr_tail="", conditions={}))
         return list(last.values())
 
+    def attempts(self) -> Iterator[bytes]:
+        """The lines of each attempt that has closed, with any before it that no attempt closed."""
+        lines: list[bytes] = []
+        for number, line in whole_lines(self.path):
+            lines.append(line + b"\n")
+            if self._parsed(number, line).fact is None:
+                yield b"".join(lines)
+                lines.clear()
+
     def statuses(self) -> dict[str, Status]:
         """How the last attempt of each task that has closed ended."""
         return {record.task: record.status for record in self._lines() if record.fact is None}
@@ -64,12 +73,13 @@ class RecordStore:
         return {task: node for task, (status, node) in last.items() if status == "ok"}
 
     def _lines(self) -> Iterator[Record]:
-        for number, line in whole_lines(self.path):
-            try:
-                record = Record.from_json(line.decode("utf-8"))
-            except (ValueError, TypeError, KeyError) as error:
-                raise HarnessError(f"{self.path}, line {number}: {error}") from error
-            yield record
+        return (self._parsed(number, line) for number, line in whole_lines(self.path))
+
+    def _parsed(self, number: int, line: bytes) -> Record:
+        try:
+            return Record.from_json(line.decode("utf-8"))
+        except (ValueError, TypeError, KeyError) as error:
+            raise HarnessError(f"{self.path}, line {number}: {error}") from error
 
 
 def append_lines(path: Path, lines: Iterable[str]) -> None:

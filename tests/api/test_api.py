@@ -213,6 +213,9 @@ def test_a_notebook_shows_a_recommendation_as_its_paragraph(run):
         ({"only": "nothing/*"}, "nothing"),
         ({"settings": ["rounds=many"]}, "rounds"),
         ({"corpus": "nowhere"}, "nowhere"),
+        ({"executor": "rya"}, "--executor: expected local or ray, not 'rya'"),
+        ({"address": "here:1"}, "--address is a cluster's: see --executor ray"),
+        ({"storage": "nonsense://bucket"}, "cannot use the storage nonsense://bucket"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_leaves_the_process_as_it_was(wrong, message, tmp_path, monkeypatch):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -14,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.candidates import storage as module
 from harness.candidates.artefacts import Artefact, ArtefactStore, open_artefact
 from harness.candidates.storage import Storage
 from harness.errors import HarnessError
+from harness.records import objects as module
 from harness.records.hashing import file_digest
 from harness.records.privacy import without_private
 
@@ -154,7 +152,7 @@ def test_a_damaged_blob_is_built_again_and_made_good(shared: Path, tmp_path: Pat
 def test_a_damaged_blob_is_built_again_in_an_object_store_too(tmp_path: Path):
     location = f"memory://{uuid.uuid4().hex}"
     Machine(tmp_path / "first", Storage.at(location)).get()
-    files = Storage.at(location)._files
+    files = Storage.at(location).objects._files
     (blob,) = (path for path in files.find(location) if files.cat_file(path) == CONTENT["weights.bin"])
     files.pipe_file(blob, b"WEIGHTS" * 1000)
     second, third = (Machine(tmp_path / each, Storage.at(location)) for each in ("second", "third"))
@@ -193,7 +191,7 @@ def test_what_is_damaged_and_cannot_be_removed_is_written_over(shared: Path, tmp
         raise PermissionError(13, "Permission denied", path)
 
     with monkeypatch.context() as patched:
-        patched.setattr(type(second.store.storage._files), "rm_file", lambda files, path: refuse(path))
+        patched.setattr(type(second.store.storage.objects._files), "rm_file", lambda files, path: refuse(path))
         second.get()
     assert files_below(shared) == sound
 
@@ -230,14 +228,13 @@ def test_an_upload_that_was_killed_is_no_artefact(shared: Path, tmp_path: Path):
 
 
 def test_what_killed_uploads_left_is_removed_after_a_month(shared: Path, tmp_path: Path):
-    machine = Machine(tmp_path / "cache", Storage.at(str(shared)))
-    machine.get("name")
+    Machine(tmp_path / "cache", Storage.at(str(shared))).get("name")
     old, recent = ((shared / "artefacts" / "kind" / f".{name}.part") for name in ("old", "recent"))
     for left, days in ((old, 31), (recent, 29)):
         left.write_bytes(b"half")
         then = left.stat().st_mtime - days * 86_400
         os.utime(left, (then, then))
-    machine.get("other")
+    Machine(tmp_path / "cache", Storage.at(str(shared))).get("other")
     assert (old.exists(), recent.exists()) == (False, True)
 
 
@@ -276,16 +273,16 @@ def test_an_upload_that_is_interrupted_puts_nothing_there(location: str, tmp_pat
         if hasattr(target, "write"):
             target.write(b"wei")
         else:
-            storage._files.pipe_file(target, b"wei")
+            storage.objects._files.pipe_file(target, b"wei")
         raise Killed
 
     monkeypatch.setattr(module.shutil, "copyfileobj", tear)
-    if not storage._is_local:
-        monkeypatch.setattr(storage._files, "put_file", tear)
+    if not storage.objects._is_local:
+        monkeypatch.setattr(storage.objects._files, "put_file", tear)
     with pytest.raises(Killed):
         storage.offer(made, "kind")
     monkeypatch.undo()
-    assert storage._files.find(storage._root) == []
+    assert storage.objects._files.find(storage.objects._root) == []
 
 
 def test_the_manifest_is_written_when_all_blobs_are_there(shared: Path, tmp_path: Path, monkeypatch):
@@ -398,57 +395,6 @@ def test_a_disk_that_is_full_here_is_told_as_such(shared: Path, tmp_path: Path, 
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(second.store.storage._files, "get_file", full)
+    monkeypatch.setattr(second.store.storage.objects._files, "get_file", full)
     with pytest.raises(HarnessError, match=r"no space left for artefacts in .*second"):
         second.get()
-
-
-# check
-
-
-def test_a_sound_storage_passes_its_check_and_keeps_nothing_of_it(location: str):
-    storage = Storage.at(location)
-    storage.check()
-    assert storage._files.find(storage._root) == []
-
-
-@pytest.mark.parametrize(
-    ("location", "reason"),
-    [
-        ("nonsense://bucket", "Protocol not known: nonsense"),
-        ("  ", "no folder and no address is given"),
-        pytest.param(
-            "s3://bucket/prefix",
-            "Install s3fs",
-            marks=pytest.mark.skipif(importlib.util.find_spec("s3fs") is not None, reason="s3fs is installed"),
-        ),
-    ],
-)
-def test_an_address_that_cannot_be_used_is_told_in_one_line(location: str, reason: str):
-    with pytest.raises(HarnessError, match=f"^cannot use the storage {location}: {reason}[^\n]*$"):
-        Storage.at(location).check()
-
-
-def test_a_file_where_the_folder_should_be_is_told_by_the_check(shared: Path):
-    shared.write_text("")
-    with pytest.raises(
-        HarnessError,
-        match=f"^cannot use the storage {re.escape(without_private(str(shared)))}: a file is where a folder should be$",
-    ):
-        Storage.at(str(shared)).check()
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_a_folder_that_is_read_only_is_told_by_the_check(shared: Path):
-    shared.mkdir(mode=0o500)
-    with pytest.raises(
-        HarnessError, match=f"^cannot use the storage {re.escape(without_private(str(shared)))}: Permission denied$"
-    ):
-        Storage.at(str(shared)).check()
-
-
-def test_logins_in_an_address_are_not_shown():
-    with pytest.raises(HarnessError) as told:
-        Storage.at("nonsense://jane:hunter22@server/folder")
-    assert "server/folder" in str(told.value)
-    assert "hunter22" not in str(told.value)

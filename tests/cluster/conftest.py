@@ -18,6 +18,8 @@ from harness.records.run_folder import RunFolder, find_runs
 
 PROJECT = Path(__file__).resolve().parents[2]
 CORES = {"head": 1, "large": 2, "small": 1}
+SOON = {"health_check_period_ms": 500, "health_check_failure_threshold": 4}
+"""A node that was killed is noticed within seconds."""
 
 
 def harness_run(suite: Path | str, folder: Path, *more: str) -> list[str]:
@@ -51,16 +53,26 @@ class Raylets:
         storage = ["--storage", str(self.folder / name / "storage")]
         return harness_run(suite, self.folder / name, "--executor", "ray", "--address", self.address, *storage, *more)
 
+    def kill(self, kind: str) -> None:
+        """End a node as a power cut would."""
+        self.cluster.remove_node(self.nodes.pop(kind), allow_graceful=False)
+
+    def remove(self, kind: str) -> None:
+        """Let a node leave."""
+        self.cluster.remove_node(self.nodes.pop(kind), allow_graceful=True)
+
     def run(self, suite: Path | str, name: str, *more: str) -> RunFolder:
         """A run on the cluster, to its end."""
         return finished(self.command(suite, name, *more), self.folder / name)
 
-    def add(self, kind: str) -> None:
-        """One more node."""
-        environment = {"HARNESS_CACHE": str(self.folder / f"cache-{kind}"), "PYTHONPATH": str(PROJECT)}
-        head = {} if self.nodes else {"include_dashboard": False, "temp_dir": str(self.folder / "ray")}
+    def add(self, kind: str, gpus: int = 0, path: Path = PROJECT) -> None:
+        """One more node, which finds modules in ``path`` first."""
+        modules = os.pathsep.join(map(str, (path, PROJECT, PROJECT / "tests", Path(__file__).parent)))
+        environment = {"HARNESS_CACHE": str(self.folder / f"cache-{kind}"), "PYTHONPATH": modules}
+        head = {} if self.nodes else {"include_dashboard": False, "_system_config": SOON}
         self.nodes[kind] = self.cluster.add_node(
-            num_cpus=CORES[kind],
+            num_cpus=CORES.get(kind, 1),
+            num_gpus=gpus,
             object_store_memory=80_000_000,
             labels={"harness-machine": kind},
             env_vars=environment,
@@ -71,10 +83,12 @@ class Raylets:
 @pytest.fixture(scope="session")
 def raylets() -> Iterator[Raylets]:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'harness[ray]'")
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+    folder = Path(tempfile.mkdtemp(prefix="hr-", dir="/tmp"))
+    (folder / "ray").mkdir()
+    os.environ |= {"RAY_TMPDIR": str(folder), "RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
     from ray.cluster_utils import Cluster
 
-    found = Raylets(Cluster(), Path(tempfile.mkdtemp(prefix="hr-", dir="/tmp")), {})
+    found = Raylets(Cluster(), folder, {})
     for kind in CORES:
         found.add(kind)
     yield found

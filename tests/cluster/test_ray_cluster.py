@@ -197,19 +197,19 @@ def test_a_run_begun_on_a_cluster_is_timed_again_where_it_goes_on_alone(
 
 def test_a_node_that_dies_loses_nothing(raylets, suite: Path, small: RunFolder):
     """The node that timings are pinned to, the largest, is killed in the middle of them."""
-    log = raylets.folder / "log"
+    log, rows = raylets.folder / "log", raylets.folder / "rows"
     with (
         log.open("w") as said,
-        subprocess.Popen(
-            raylets.command(suite, "dying", "--rounds", "3"), stderr=said, stdout=subprocess.DEVNULL
-        ) as driver,
+        rows.open("w") as printed,
+        subprocess.Popen(raylets.command(suite, "dying", "--rounds", "3"), stderr=said, stdout=printed) as driver,
     ):
         while driver.poll() is None:
             time.sleep(0.1)
             runs = find_runs(raylets.folder / "dying" / "runs")
             if "large" in raylets.nodes and runs and sum(r.kind == "time" for r in closings(runs[0])) == 1:
-                raylets.cluster.remove_node(raylets.nodes.pop("large"), allow_graceful=False)
+                raylets.kill("large")
     assert driver.returncode == 0, log.read_text()
+    assert json.loads(rows.read_text())
     (run,) = find_runs(raylets.folder / "dying" / "runs")
     assert {record.status for record in closings(run)} == {"ok"}
     assert len(nodes_of(run, TIMED)) == 1

@@ -15,6 +15,7 @@ from harness.execution.findings import Finding, SystemFiles, cpu_list, whole_num
 from harness.execution.machine import machine_findings, usable_cores
 from harness.execution.machine_state import state_findings
 from harness.execution.noise import blocks_for, measure_noise, noise_findings, summarise
+from harness.execution.program_end import scratch_kept
 
 FLAGS = "fpu avx avx2 fma f16c avx512_vnni"
 MACHINE = {
@@ -281,9 +282,11 @@ def test_a_machine_on_which_little_can_be_found_is_told_so():
 @pytest.fixture
 def own_forkserver():
     """The process that workers are forked from has imported what its first user named; none is left to other tests."""
-    forkserver._forkserver._stop()
+    with scratch_kept():
+        forkserver._forkserver._stop()
     yield
-    forkserver._forkserver._stop()
+    with scratch_kept():
+        forkserver._forkserver._stop()
 
 
 @pytest.mark.usefixtures("own_forkserver")

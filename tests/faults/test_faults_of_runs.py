@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -151,6 +152,26 @@ def test_a_run_folder_that_vanishes_ends_the_run_with_one_line(request_of: Reque
     job = begin(request_of)
     with pytest.raises(HarnessError, match=r"cannot write .*records\.jsonl: No such file or directory"):
         job.run(Disturbing(lambda: shutil.rmtree(job.folder.path)))
+
+
+def test_a_storage_that_is_lost_is_told_and_changes_nothing(
+    request_of: Request, undisturbed: Job, tmp_path: Path, capfd
+):
+    storage = tmp_path / "storage"
+    job = begin(replace(request_of, storage=str(storage)))
+    cut_off(storage)
+    job.run(Disturbing(lambda: None))
+    told = [line for line in capfd.readouterr().err.splitlines() if line.startswith("cannot use the storage")]
+    assert all(line.endswith(" stays on this machine") for line in told)
+    recorded = [r.conditions["storage"] for r in job.folder.store.finished() if "storage" in r.conditions]
+    assert [line for lines in recorded for line in lines] == told != []
+    assert scores(job) == scores(undisturbed)
+
+
+def cut_off(folder: Path) -> None:
+    """Put a file where a folder was."""
+    shutil.rmtree(folder)
+    folder.write_text("")
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.5])
