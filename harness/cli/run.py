@@ -49,7 +49,7 @@ def run(
         typer.Option(
             "--storage",
             envvar="HARNESS_STORAGE",
-            help="a folder or URL by which machines share artefacts",
+            help="a folder or URL for the artefacts of several machines and a cluster's records",
             show_default=False,
         ),
     ] = "",
