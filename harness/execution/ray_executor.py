@@ -7,7 +7,7 @@ each of its tasks asks for all of the node's cores, so that Ray itself lets noth
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -70,6 +70,8 @@ class RayExecutor(Executor):
         self._bundle = Bundle(None, environment.threads, offline, storage, versions_of(environment), instead)
         self._perform = self._ray.remote(perform_on_node)
         self._sent: dict[Any, _Sent] = {}
+        self._ready: deque[Any] = deque()
+        """Of the tasks under way those that are known to have ended."""
         self._pins: dict[str, Place] = {}
         self._timed: dict[str, set[str]] = {}
         """The timing tasks that the node of each kind of machine has finished."""
@@ -119,13 +121,12 @@ class RayExecutor(Executor):
         """Wait for the next task that ends. What it says meanwhile stays on its node."""
         again: frozenset[str] = frozenset()
         while True:
-            found, _ = self._ray.wait(list(self._sent), num_returns=1, timeout=_LOOK_SECONDS)
-            if not found:
+            if not self._ready and not self._look_for_ready():
                 self._nodes.look()
                 for sent in self._sent.values():
                     self._refuse_unfit(sent.assignment.task)
                 continue
-            (ready,) = found
+            ready = self._ready.popleft()
             sent = self._sent.pop(ready)
             task = sent.assignment.task
             try:
@@ -160,11 +161,21 @@ class RayExecutor(Executor):
         for reference in self._sent:
             self._ray.cancel(reference, force=True)
         self._sent.clear()
+        self._ready.clear()
 
     def close(self) -> None:
         """Disconnect from the cluster, where nobody else in this process was connected before."""
         if self._connected:
             self._ray.shutdown()
+
+    def _look_for_ready(self) -> bool:
+        """Wait until a task has ended; all that have are taken at once, since Ray looks at each every time."""
+        under_way = list(self._sent)
+        found, _ = self._ray.wait(under_way, num_returns=1, timeout=_LOOK_SECONDS)
+        if found:
+            found, _ = self._ray.wait(under_way, num_returns=len(under_way), timeout=0)
+        self._ready.extend(found)
+        return bool(found)
 
     def _send(self, sent: _Sent) -> None:
         task = sent.assignment.task

@@ -6,15 +6,15 @@ No object is ever half there, whoever else writes it and whenever the writer is 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shutil
-import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from harness.errors import HarnessError
 from harness.records.privacy import without_private
@@ -22,7 +22,8 @@ from harness.records.privacy import without_private
 ABANDONED_DAYS = 30
 """After which what an interrupted program kept or left is removed: it may never be asked for again."""
 _WHOLE_UPLOADS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl"}
-"""Protocols whose ``put_file`` makes an object that is there when its upload is complete, and not before."""
+"""Protocols whose ``put_file`` and ``pipe_file`` make an object that is there when its upload is complete, and not
+before."""
 _PART = ".part"
 _PROBE = b"harness can write here\n"
 _NAME = "place"
@@ -117,10 +118,7 @@ class Objects:
 
     def write(self, content: bytes, name: str) -> None:
         """Write an object; see :meth:`put`."""
-        with tempfile.TemporaryDirectory() as folder:
-            source = Path(folder, "object")
-            source.write_bytes(content)
-            self.put(source, name)
+        self._place(name, lambda: io.BytesIO(content), lambda path: self._files.pipe_file(path, content))
 
     def put(self, source: Path, name: str) -> None:
         """Write a file's content as an object, whole or not at all.
@@ -128,19 +126,22 @@ class Objects:
         In folders it is written aside and renamed. Uploads to object stores appear when they are complete. Elsewhere it
         is uploaded aside and moved: as whole as the protocol's moving is.
         """
+        self._place(name, lambda: source.open("rb"), lambda path: self._files.put_file(str(source), path))
+
+    def _place(self, name: str, opened: Callable[[], BinaryIO], upload: Callable[[str], None]) -> None:
         target = self._path(name)
         folder = target.rpartition("/")[0]
         with self._told():
             if self._is_local:
                 self._clear(folder)
-                _copy_whole(source, Path(target))
+                _copy_whole(opened, Path(target))
             elif self._uploads_whole:
-                self._files.put_file(str(source), target)
+                upload(target)
             else:
                 aside = f"{folder}/.{uuid.uuid4().hex}{_PART}"
                 self._files.makedirs(folder, exist_ok=True)
                 try:
-                    self._files.put_file(str(source), aside)
+                    upload(aside)
                     self._files.mv(aside, target)
                 except BaseException:
                     with suppress(Exception):
@@ -190,15 +191,12 @@ def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _copy_whole(source: Path, target: Path) -> None:
-    """Copy a file into a folder that others see: it is there whole, on the disk, or not at all."""
+def _copy_whole(opened: Callable[[], BinaryIO], target: Path) -> None:
+    """Copy what is opened into a folder that others see: it is there whole, on the disk, or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{uuid.uuid4().hex}{_PART}")
     try:
-        with (
-            source.open("rb") as content,
-            aside.open("xb") as copy,
-        ):  # with the rights that others expect, unlike mkstemp
+        with opened() as content, aside.open("xb") as copy:  # with the rights that others expect, unlike mkstemp
             shutil.copyfileobj(content, copy, 2**20)
             copy.flush()
             os.fsync(copy.fileno())

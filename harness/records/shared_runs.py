@@ -19,13 +19,12 @@ from harness.records.json_text import parse_json
 from harness.records.objects import Objects, UnusableError
 from harness.records.record import Record
 from harness.records.run_folder import RUN_FILE, RunFolder, place_run
-from harness.records.store import append_lines
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}")
 _ATTEMPT = re.compile(r"\d{8,}-([0-9a-f]{64})\.jsonl")
 _AT_ONCE = 8
 _WAITING = 64
-"""Attempts that may wait for their upload; with more, the run waits."""
+"""Attempts that may wait for their upload, with more the run waits; and that are downloaded before they are written."""
 
 
 class SharedRun:
@@ -41,11 +40,11 @@ class SharedRun:
         self._lost = False
 
     def __enter__(self) -> SharedRun:
-        self._uploads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="records")
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="records")
         return self
 
     def __exit__(self, *how: object) -> None:
-        self._uploads.shutdown()
+        self._threads.shutdown()
 
     def catch_up(self) -> None:
         """Exchange what only this machine or only the storage has.
@@ -57,9 +56,9 @@ class SharedRun:
         with self._run.locked(), self:
             for lines in self._run.store.attempts():
                 self._send(lines, lacking=_hash_of(lines) not in there)
-            for sha256, name in there.items():
-                if sha256 not in self._known:
-                    self._take(sha256, name)
+            missing = [(sha256, name) for sha256, name in there.items() if sha256 not in self._known]
+            for start in range(0, len(missing), _WAITING):
+                self._take(missing[start : start + _WAITING])
 
     def describe(self, run: RunFolder) -> None:
         """Put ``run.json`` there. Raises HarnessError where the storage cannot be used."""
@@ -82,7 +81,7 @@ class SharedRun:
         self._count += 1
         if lacking and not self._lost:
             self._room.acquire()
-            self._uploads.submit(self._upload, lines, f"{number:08d}-{sha256}.jsonl")
+            self._threads.submit(self._upload, lines, f"{number:08d}-{sha256}.jsonl")
 
     def _upload(self, lines: bytes, name: str) -> None:
         try:
@@ -95,14 +94,18 @@ class SharedRun:
         finally:
             self._room.release()
 
-    def _take(self, sha256: str, name: str) -> None:
-        content = self._objects.read(f"{self._place}/{name}") or b""
-        if _hash_of(content) != sha256 or not _is_whole(content):
-            print(f"attempt {name} of the run is damaged in the storage: not used", file=sys.stderr)
-            return
-        append_lines(self._run.store.path, _lines_of(content))
-        self._known.add(sha256)
-        self._count += 1
+    def _take(self, attempts: list[tuple[str, str]]) -> None:
+        """Download attempts and append those that are sound."""
+        contents = self._threads.map(lambda attempt: self._objects.read(f"{self._place}/{attempt[1]}") or b"", attempts)
+        taken: list[str] = []
+        for (sha256, name), content in zip(attempts, contents, strict=True):
+            if _hash_of(content) == sha256 and _is_whole(content):
+                taken += _lines_of(content)
+                self._known.add(sha256)
+                self._count += 1
+            else:
+                print(f"attempt {name} of the run is damaged in the storage: not used", file=sys.stderr)
+        self._run.store.take(taken)
 
 
 def take_up(objects: Objects, identity: str, runs_dir: Path, mine: RunFolder | None) -> RunFolder | None:

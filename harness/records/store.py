@@ -31,6 +31,10 @@ class RecordStore:
         """Append records, one fsynced line each. Raises HarnessError when the disk refuses."""
         append_lines(self.path, (record.to_json() for record in records))
 
+    def take(self, lines: Iterable[str]) -> None:
+        """Append lines that another store has, all on the disk when this returns; for errors see :meth:`append`."""
+        append_lines(self.path, lines, each_synced=False)
+
     def read(self) -> list[Record]:
         """All whole records, in the order they were written; an absent file has none."""
         return list(self._lines())
@@ -82,8 +86,9 @@ class RecordStore:
             raise HarnessError(f"{self.path}, line {number}: {error}") from error
 
 
-def append_lines(path: Path, lines: Iterable[str]) -> None:
-    """Append lines, each on the disk before the next; a torn line at the end of the file is cut off first.
+def append_lines(path: Path, lines: Iterable[str], each_synced: bool = True) -> None:
+    """Append lines, each on the disk before the next, or all when this returns; a torn line at the end of the file is
+    cut off first.
 
     Raises HarnessError when the disk refuses, and for a line that no reader would take.
     """
@@ -95,10 +100,17 @@ def append_lines(path: Path, lines: Iterable[str]) -> None:
                 if len(encoded) > LONGEST_LINE:
                     raise HarnessError(f"cannot write {path}: {_too_long(len(encoded))}")
                 stream.write(encoded)
-                stream.flush()
-                os.fsync(stream.fileno())
+                if each_synced:
+                    _sync(stream)
+            if not each_synced:
+                _sync(stream)
     except OSError as error:
         raise HarnessError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _sync(stream: BinaryIO) -> None:
+    stream.flush()
+    os.fsync(stream.fileno())
 
 
 def whole_lines(path: Path) -> Iterator[tuple[int, bytes]]:
