@@ -85,17 +85,6 @@ def test_the_run_tells_its_machines_and_nothing_that_names_them(there: RunFolder
     assert "variants timed" in report(there)
 
 
-def test_a_kind_of_machine_is_measured_on_its_own_nodes(raylets, suite: Path):
-    kinds = ["--set", 'variants=["torch/fp32@small", "torch/fp32@large"]', "--set", "skip=[]"]
-    run = raylets.run(suite, "kinds", *kinds)
-    by_kind = {kind: {record.conditions["node"] for record in closings(run) if record.subject.machine == kind
-                      and record.kind != "candidate"} for kind in ("small", "large")}  # fmt: skip
-    assert [len(nodes) for nodes in by_kind.values()] == [1, 1]
-    assert by_kind["small"] != by_kind["large"]
-    assert [(each["kind"], each["nodes"]) for each in run.info["machines"]] == [("small", 1), ("large", 1)]
-    assert "The kinds side by side" in report(run)
-
-
 def test_a_driver_that_was_killed_goes_on_and_repeats_nothing(raylets, suite: Path, small: RunFolder):
     command = raylets.command(suite, "killed")
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as driver:
@@ -149,39 +138,6 @@ def refused(command: list[str]) -> str:
 def test_what_the_cluster_cannot_do_is_one_line_before_anything_runs(raylets, suite: Path, more, words):
     assert words in refused(raylets.command(suite, "refused", *more))
     assert not list((raylets.folder / "refused").glob("runs/*"))
-
-
-def test_a_node_with_other_versions_is_refused_with_the_difference(raylets, suite: Path, monkeypatch):
-    found = _executor_error(raylets, suite, versions={"torch": "1.0"})
-    assert "has torch 2" in found
-    assert "(here 1.0)" in found
-
-
-def test_a_storage_that_a_node_cannot_reach_is_refused(raylets, suite: Path, tmp_path: Path):
-    """Memory is shared with nobody; a folder that is a file can be used by none."""
-    (tmp_path / "file").write_text("")
-    assert "cannot use the storage" in _executor_error(raylets, suite, storage=str(tmp_path / "file" / "below"))
-
-
-def _executor_error(raylets, suite: Path, versions: dict[str, str] | None = None, storage: str = "") -> str:
-    """What an executor says in a process of its own."""
-    program = f"""
-import dataclasses, sys
-from harness.errors import HarnessError
-from harness.execution.job import Request, begin
-from harness.execution.ray_executor import RayExecutor
-job = begin(Request({str(suite)!r}, ("threads=1",), (), (), True, True, __import__("pathlib").Path("runs"),
-                    __import__("pathlib").Path("cache"), "test", dry_run=True))
-environment = job.runner.environment
-environment = dataclasses.replace(environment, versions={{**environment.versions, **{versions or {}!r}}})
-try:
-    RayExecutor("run", job.plan, environment, True, {raylets.address!r}, {storage or str(raylets.folder / "s")!r})
-except HarnessError as error:
-    print(error)
-"""
-    return subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True
-    ).stdout
 
 
 def test_a_run_begun_on_a_cluster_is_timed_again_where_it_goes_on_alone(

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 import stub_tasks
+from fsspec import register_implementation
+from fsspec.implementations.memory import MemoryFileSystem
 from node_tasks import slowly, telling_devices
 
 from harness.errors import HarnessError
@@ -22,6 +24,7 @@ from harness.execution.executor import TIMING, Result
 from harness.execution.job import Job, Request, begin
 from harness.records.record import Record
 from harness.records.run_folder import open_run
+from harness.reporting.markdown import report
 
 pytestmark = pytest.mark.slow
 MEASURED = ("score", "memory", *TIMING)
@@ -138,6 +141,18 @@ def test_a_resumed_run_survives_the_node_that_its_timings_are_pinned_to(start: S
     assert len(good) == len(set(good))
 
 
+def test_a_kind_of_machine_is_measured_on_its_own_nodes(start: Start):
+    job = start(variants='["torch/fp32@small", "torch/fp32@large"]')
+    job.run(Listener())
+    run = open_run(job.folder.path)
+    measured = [record for record in attempts(job) if record.kind != "candidate"]
+    by_kind = [nodes([each for each in measured if each.subject.machine == kind]) for kind in ("small", "large")]
+    assert [len(each) for each in by_kind] == [1, 1]
+    assert by_kind[0] != by_kind[1]
+    assert [(each["kind"], each["nodes"]) for each in run.info["machines"]] == [("small", 1), ("large", 1)]
+    assert "The kinds side by side" in report(run)
+
+
 def test_a_node_that_joins_later_takes_part_and_is_listed(start: Start, connection):
     job = start(instead=slowly, tasks=60)
     job.run(Listener(("candidate",), 1, lambda: connection.add("late")))
@@ -196,6 +211,20 @@ def test_gpu_tasks_without_a_gpu_are_refused(start: Start):
 def test_a_storage_that_is_another_place_on_each_node_is_refused(start: Start):
     with pytest.raises(HarnessError, match="memory://here is another place there than on the machine that starts"):
         start(storage="memory://here")
+
+
+class OnlyHere(MemoryFileSystem):
+    """A protocol that nodes do not know."""
+
+    protocol = "onlyhere"
+
+
+def test_a_storage_that_a_node_cannot_reach_is_refused(start: Start, tmp_path: Path):
+    register_implementation("onlyhere", OnlyHere, clobber=True)
+    told = r"^node [0-9a-f]+ of the cluster: cannot use the storage onlyhere://x: Protocol not known: onlyhere$"
+    with pytest.raises(HarnessError, match=told):
+        start(storage="onlyhere://x")
+    assert not (tmp_path / "here").exists()
 
 
 def test_a_process_stays_with_the_cluster_that_it_is_connected_to(start: Start, connection, monkeypatch):
