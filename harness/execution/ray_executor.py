@@ -121,40 +121,52 @@ class RayExecutor(Executor):
         """Wait for the next task that ends. What it says meanwhile stays on its node."""
         again: frozenset[str] = frozenset()
         while True:
-            if not self._ready and not self._look_for_ready():
+            reference = self._next_ended()
+            sent = self._sent.pop(reference)
+            task = sent.assignment.task
+            result, mishap = self._collect(reference)
+            if mishap:
+                again |= self._unpin(sent)
+            if mishap and sent.attempts < _ATTEMPTS:
+                print(f"{task.label}: {mishap}, begun again", file=sys.stderr)
+                self._send(_Sent(sent.assignment, self._pin(task), sent.attempts + 1))
+            elif not mishap and self._has_moved(sent):
+                self._send(_Sent(sent.assignment, self._pin(task)))
+            else:
+                if sent.place is not None and not mishap:
+                    self._timed.setdefault(task.subject.machine, set()).add(task.hash)
+                return Ended(task, result, again)
+
+    def _next_ended(self) -> Any:
+        """Wait until a task has ended. All that have are taken at once, since Ray looks at each every time."""
+        while not self._ready:
+            under_way = list(self._sent)
+            found, _ = self._ray.wait(under_way, num_returns=1, timeout=_LOOK_SECONDS)
+            if found:
+                found, _ = self._ray.wait(under_way, num_returns=len(under_way), timeout=0)
+                self._ready.extend(found)
+            else:
                 self._nodes.look()
                 for sent in self._sent.values():
                     self._refuse_unfit(sent.assignment.task)
-                continue
-            ready = self._ready.popleft()
-            sent = self._sent.pop(ready)
-            task = sent.assignment.task
-            try:
-                result: Result = self._ray.get(ready)
-                result = replace(result, node=self._nodes.key(result.node))
-            except self._ray.exceptions.OutOfMemoryError as error:
-                return Ended(task, Result("out-of-memory", first_line(error), None, "", 0.0), again)
-            except self._ray.exceptions.RayTaskError as error:
-                self._nodes.look()
-                if self._nodes.refused and sent.attempts < _ATTEMPTS:  # it may have been one of those
-                    self._send(replace(sent, attempts=sent.attempts + 1))
-                    continue
-                return Ended(task, Result("failed", first_line(error), None, "", 0.0), again)
-            except self._ray.exceptions.RayError as error:
-                self._nodes.look()
-                again |= self._unpin(sent)
-                if sent.attempts == _ATTEMPTS:
-                    reason = f"lost {_ATTEMPTS} times with its node or worker ({first_line(error)})"
-                    return Ended(task, Result("crashed", reason, None, "", 0.0), again)
-                print(f"{task.label}: lost with its node or worker, begun again", file=sys.stderr)
-                self._send(_Sent(sent.assignment, self._pin(task), sent.attempts + 1))
-                continue
-            if sent.place is not None and sent.place is not self._pins.get(task.subject.machine):
-                self._send(_Sent(sent.assignment, self._pin(task)))  # timings have moved to another node meanwhile
-                continue
-            if sent.place is not None:
-                self._timed.setdefault(task.subject.machine, set()).add(task.hash)
-            return Ended(task, result, again)
+        return self._ready.popleft()
+
+    def _collect(self, reference: Any) -> tuple[Result, str]:
+        """How a task ended, and the mishap that kept it from ending as it would have on another node, if any."""
+        errors = self._ray.exceptions
+        try:
+            result: Result = self._ray.get(reference)
+            return replace(result, node=self._nodes.key(result.node)), ""
+        except errors.OutOfMemoryError as error:
+            return Result("out-of-memory", first_line(error), None, "", 0.0), ""
+        except errors.RayTaskError as error:
+            self._nodes.look()
+            mishap = "perhaps given to a node that is left out now" if self._nodes.refused else ""
+            return Result("failed", first_line(error), None, "", 0.0), mishap
+        except errors.RayError as error:
+            self._nodes.look()
+            mishap = "lost with its node or worker"
+            return Result("crashed", f"{mishap}, {_ATTEMPTS} times ({first_line(error)})", None, "", 0.0), mishap
 
     def cancel(self) -> None:
         """End the tasks under way, with their processes."""
@@ -167,15 +179,6 @@ class RayExecutor(Executor):
         """Disconnect from the cluster, where nobody else in this process was connected before."""
         if self._connected:
             self._ray.shutdown()
-
-    def _look_for_ready(self) -> bool:
-        """Wait until a task has ended; all that have are taken at once, since Ray looks at each every time."""
-        under_way = list(self._sent)
-        found, _ = self._ray.wait(under_way, num_returns=1, timeout=_LOOK_SECONDS)
-        if found:
-            found, _ = self._ray.wait(under_way, num_returns=len(under_way), timeout=0)
-        self._ready.extend(found)
-        return bool(found)
 
     def _send(self, sent: _Sent) -> None:
         task = sent.assignment.task
@@ -219,6 +222,10 @@ class RayExecutor(Executor):
                 raise HarnessError(f"no node is left on which to {task.label}; the same command resumes")
             self._pins[kind] = min(fitting, key=lambda place: (place.id in taken, -place.cores, place.id))
         return self._pins[kind]
+
+    def _has_moved(self, sent: _Sent) -> bool:
+        """Whether the timings of its kind are taken on another node than did this one."""
+        return sent.place is not None and sent.place is not self._pins.get(sent.assignment.task.subject.machine)
 
     def _unpin(self, sent: _Sent) -> frozenset[str]:
         """The finished timings that have to be taken again, where a task was lost with the node of its kind."""
