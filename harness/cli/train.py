@@ -40,7 +40,7 @@ def train(
     """Train a candidate, or take it from the cache, and show how that went.
 
     A run that was cut off goes on where it was two minutes before, with the same result. --set training.KEY=VALUE
-    changes the recipe. Under torchrun all processes share every step; that needs --out.
+    changes the recipe. Under torchrun or accelerate's launcher all processes share every step.
     """
     from harness.candidates.artefacts import MANIFEST
     from harness.candidates.catalogue import resolve
@@ -63,26 +63,25 @@ def train(
     if out and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise HarnessError(f"--out {out}: expected a new or empty folder")
     processes, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    if processes > 1 and not out:
-        raise HarnessError("several processes train into a folder of their own: give --out")
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
     if push_to:
         check_push(push_to)
     if report_to:
         check_tracker(report_to)
     text = load_corpus(loaded.corpus)
-    cores = threads or max(1, available_cores() // processes)
+    cores = threads or max(1, available_cores() // beside)
     os.environ.update(worker_environment(cores, offline=False))  # read by the libraries when they are imported
     cache = cache_folder(cache_dir)
     conditions: dict[str, Any] = {}
-    if processes > 1 and out:
-        folder = _together(candidate, text, cache, out, cores, processes, rank)
+    if processes > 1:
+        folder = _together(candidate, text, cache, cores)
     else:
         folder, conditions = _apart(TrainingOrder(candidate, loaded.corpus, text.hash, cache, cores))
-        if out:
-            shutil.copytree(folder, out, ignore=shutil.ignore_patterns(MANIFEST), dirs_exist_ok=True)
-            folder = out
     if rank:
         return
+    if out:
+        shutil.copytree(folder, out, ignore=shutil.ignore_patterns(MANIFEST), dirs_exist_ok=True)
+        folder = out
     run = json.loads((folder / CURVE).read_text(encoding="utf-8"))
     typer.echo(training_summary(run, conditions))
     print(f"checkpoint: {folder}", file=sys.stderr)
@@ -103,38 +102,13 @@ def _apart(order: TrainingOrder) -> tuple[Path, dict[str, Any]]:
     return result.outcome.prepared.folder, result.outcome.conditions
 
 
-def _together(
-    candidate: Candidate, corpus: Corpus, cache: Path, out: Path, cores: int, processes: int, rank: int
-) -> Path:
-    """Train in all processes; the first one saves to ``out``, and says how it goes."""
-    import tempfile
-
+def _together(candidate: Candidate, corpus: Corpus, cache: Path, cores: int) -> Path:
+    """Train in all processes that a launcher started: where the checkpoint is in the cache."""
     import torch
 
-    from harness.candidates.artefacts import ArtefactStore, open_artefact
-    from harness.candidates.checkpoint import load_model, load_tokenizer
+    from harness.candidates.artefacts import ArtefactStore
     from harness.cli.progress import print_step
-    from harness.training.recipe import train
+    from harness.training.together import obtain_together
 
     torch.set_num_threads(cores)
-    store, teacher = ArtefactStore(cache), None
-    if above := candidate.teacher:
-        teacher = store.place("checkpoints", above.name, above.description(corpus.hash))
-        if open_artefact(teacher) is None:
-            raise HarnessError(f"no teacher of '{candidate.name}' in the cache; first: harness train {above.name}")
-    unfinished = store.workplace("together", candidate.name, [candidate.description(corpus.hash), processes])
-    with tempfile.TemporaryDirectory() as elsewhere:
-        folder = Path(elsewhere) if rank else out
-        folder.mkdir(parents=True, exist_ok=True)
-        train(
-            candidate.spec,
-            corpus,
-            folder,
-            print_step if rank == 0 else lambda share, word: None,
-            teacher=load_model(teacher, candidate.family) if teacher else None,
-            tokenizer=load_tokenizer(teacher) if teacher else None,
-            unfinished=unfinished,
-        )
-    if rank == 0:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    return out
+    return obtain_together(candidate, corpus, ArtefactStore(cache), print_step)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from harness.candidates.spec import DistillationSpec
 from harness.corpora.corruption import IGNORED
-from harness.training.head import before_the_head, labelled, rows_at_once, shifts, take_slopes
+from harness.training.head import accurate, before_the_head, labelled, rows_at_once, shifts, take_slopes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -27,21 +27,26 @@ class DistillationLoss:
     def __init__(self, teacher: PreTrainedModel, spec: DistillationSpec) -> None:
         self.teacher, self.spec = teacher.eval(), spec
 
-    def __call__(self, student: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
-        """The loss of one batch, a scalar. ``input_ids`` and ``labels`` [batch, length]; a label may be -100."""
+    def __call__(self, student: PreTrainedModel, inputs: dict[str, Tensor], scored: Tensor | None = None) -> Tensor:
+        """The loss of one batch, a scalar. ``input_ids`` and ``labels`` [batch, length]; a label may be -100.
+
+        ``scored``, a scalar, is what the sum of cross-entropies is divided by where that is not the number of labelled
+        positions of this batch.
+        """
         spec = self.spec
         given = {name: each for name, each in inputs.items() if name != "labels"}
         with torch.no_grad():
             taught, taught_states = before_the_head(self.teacher, given)
         learnt, states = before_the_head(student, given)
         aims = inputs["labels"]
+        scored = labelled(student, aims) if scored is None else scored
         if shifts(student):
             aims = functional.pad(aims[:, 1:], (0, 1), value=IGNORED)
         head, teachers = student.get_output_embeddings(), self.teacher.get_output_embeddings()
         loss = head_distillation(
             learnt.flatten(0, 1), head.weight, head.bias, taught.flatten(0, 1), teachers.weight, teachers.bias,
             aims.flatten(), spec.temperature, spec.soft / aims.numel(),
-            spec.hard / float(labelled(student, inputs["labels"]).clamp(min=1)),
+            spec.hard / float(scored.clamp(min=1)),
         )  # fmt: skip
         loss = loss + spec.cosine * cosine_loss(states, taught_states)
         return torch.as_tensor(loss / (spec.soft + spec.hard + spec.cosine))
@@ -76,15 +81,15 @@ class _HeadDistillation(torch.autograd.Function):
     ) -> Tensor:  # fmt: skip
         linear, rows = functional.linear, rows_at_once(weight)
         taught, teacher_weight, teacher_bias = teacher
-        loss = hidden.new_zeros((), dtype=torch.float32)
+        loss = hidden.new_zeros((), dtype=accurate(hidden.dtype))
         slopes_hidden, slopes_weight = torch.empty_like(hidden), torch.zeros_like(weight)
         slopes_bias = torch.zeros_like(bias) if bias is not None else None
         for start in range(0, len(hidden), rows):
             part, aims = hidden[start : start + rows], labels[start : start + rows, None]
-            has_label = (aims != IGNORED).float()
+            has_label = (aims != IGNORED).to(loss.dtype)
             aims = aims.clamp(min=0)
-            wanted = linear(taught[start : start + rows], teacher_weight, teacher_bias).float() / temperature
-            logits = linear(part, weight, bias).float()
+            wanted = linear(taught[start : start + rows], teacher_weight, teacher_bias).to(loss.dtype) / temperature
+            logits = linear(part, weight, bias).to(loss.dtype)
             aimed = logits.gather(1, aims)
             likely, wanted_scale = _softmax(wanted.clone())
             slopes, scale = _softmax(logits / temperature)

@@ -38,6 +38,11 @@ def take_slopes(ctx: Any, factor: Tensor) -> tuple[Tensor | None, ...]:
     return tuple(None if each is None else each.mul_(factor) for each in slopes)
 
 
+def accurate(dtype: torch.dtype) -> torch.dtype:
+    """What losses are computed in where the weights have this type: fp32, or a wider one that they have themselves."""
+    return torch.promote_types(dtype, torch.float32)
+
+
 def before_the_head(model: PreTrainedModel, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """What the head would be applied to, and the last hidden states (of an encoder and a decoder, the decoder's), both
     [batch, length, width]. The head itself is given nothing to do."""

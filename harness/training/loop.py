@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor, nn
 
 from harness.candidates.spec import TrainingSpec
@@ -41,9 +42,9 @@ class Watch:
 class Loop:
     """Trains a loss model on examples, ``steps`` of ``recipe.batch_size`` blocks each.
 
-    Several processes (torchrun) share every step, and give the gradient that one would. With ``unfinished``, a folder,
-    the state is kept there every two minutes and a later loop goes on from it, bit for bit: examples and dropout are
-    functions of seed and step.
+    Several processes (torchrun) share every step, and give the gradient that one would with as many times
+    ``recipe.accumulate``. With ``unfinished``, a folder, the first keeps the state there every two minutes and a later
+    loop goes on from it, bit for bit: examples and dropout are functions of seed, step and part.
     """
 
     def __init__(
@@ -95,16 +96,17 @@ class Loop:
     def _step(self, step: int) -> Tensor:
         """One step; this process's share of its loss, a scalar."""
         recipe, accelerator = self.recipe, self.accelerator
-        torch.manual_seed((recipe.seed * 1_000_003 + step) * 1024 + accelerator.process_index)
         parts = [self._part(step, part) for part in range(recipe.accumulate)]
         counts = torch.stack([labelled(self.inner.model, part["labels"]) for part in parts]).sum()
         total = accelerator.reduce(counts, "sum")
+        scored = total / (recipe.accumulate * accelerator.num_processes)
         loss = torch.zeros((), device=accelerator.device)
         for number, part in enumerate(parts):
             last = number + 1 == len(parts)
+            torch.manual_seed((recipe.seed * 1_000_003 + step) * 1024 + self._place(number))
             with nullcontext() if last else accelerator.no_sync(self.model):
                 with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-                    share = self.model(**part) / total
+                    share = self.model(scored=scored, **part) / total
                 accelerator.backward(share * accelerator.num_processes)  # gradients are averaged over processes
             loss += share.detach()
         self._rate = float(self.schedules[0].get_last_lr()[0])
@@ -120,19 +122,30 @@ class Loop:
     def _part(self, step: int, part: int) -> dict[str, Tensor]:
         """This process's share of a part of a step's batch."""
         size = self.recipe.batch_size // (self.recipe.accumulate * self.accelerator.num_processes)
-        first = step * self.recipe.batch_size + (part * self.accelerator.num_processes + self._rank) * size
+        first = step * self.recipe.batch_size + self._place(part) * size
         batch = self.examples.batch(range(first, first + size))
         return {name: each.to(self.accelerator.device) for name, each in batch.items()}
+
+    def _place(self, part: int) -> int:
+        """Which of all parts of a step a part of this process is."""
+        return part * int(self.accelerator.num_processes) + self._rank
 
     @property
     def _rank(self) -> int:
         return int(self.accelerator.process_index)
 
     def _log(self, done: int) -> None:
-        loss = self.accelerator.reduce(torch.stack(self._losses).mean(), "sum")
+        loss = self._whole_losses().mean()
         self._losses = []
         values = {"loss": float(loss), "learning_rate": self._rate, "grad_norm": float(self._norm)}
         self.watch.logged(done, values)
+
+    def _whole_losses(self) -> Tensor:
+        """Over all processes, the losses of the steps since the last that was told, [steps]."""
+        if not self._losses:
+            return torch.zeros(0, device=self.accelerator.device)
+        whole: Tensor = self.accelerator.reduce(torch.stack(self._losses), "sum")
+        return whole
 
     def _agreed(self, mine: bool) -> bool:
         """What the first process says, in all of them."""
@@ -143,9 +156,9 @@ class Loop:
 
     def _resumed(self) -> int:
         """The step to go on from: 0, or the one that was kept."""
-        if self._file is None or not self._file.exists():
+        kept = self._kept()
+        if kept is None:
             return 0
-        kept = torch.load(self._file, map_location="cpu", weights_only=True)
         self.inner.model.load_state_dict(kept["model"])
         for optimizer, state in zip(self.optimizers, kept["optimizers"], strict=True):
             optimizer.load_state_dict(state)
@@ -154,12 +167,26 @@ class Loop:
         if self.average:
             self.average.weights = [each.to(self.accelerator.device) for each in kept["average"]]
             self.average.updates = kept["done"]
-        self._losses = [each.to(self.accelerator.device) for each in kept["losses"]]
+        share = 0.0 if self._rank else 1.0  # of losses that are kept whole
+        self._losses = [share * each.to(self.accelerator.device) for each in kept["losses"]]
         self.watch.restore(kept["watch"])
         return int(kept["done"])
 
+    def _kept(self) -> dict[str, Any] | None:
+        """The latest state that was kept, on whichever machine: the first process is not always on the same one."""
+        kept: dict[str, Any] | None = None
+        if self._file and self._file.exists():
+            kept = torch.load(self._file, map_location="cpu", weights_only=True)
+        if self.accelerator.num_processes == 1:
+            return kept
+        steps = gather_object([kept["done"] if kept else 0])
+        if min(steps) < max(steps):
+            (kept,) = broadcast_object_list([kept], from_process=steps.index(max(steps)))
+        return kept
+
     def _save(self, done: int) -> None:
         """Keep everything that later steps depend on, whole or not at all."""
+        losses = list(self._whole_losses().unbind())
         if self._file is None or self._rank:
             return
         state = {
@@ -168,7 +195,7 @@ class Loop:
             "optimizers": [each.state_dict() for each in self.optimizers],
             "schedules": [each.state_dict() for each in self.schedules],
             "average": self.average.weights if self.average else [],
-            "losses": self._losses,
+            "losses": losses,
             "watch": self.watch.state(),
         }
         aside = self._file.with_suffix(".new")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from harness.corpora.corruption import IGNORED
 from harness.training.distillation import DistillationLoss
-from harness.training.head import before_the_head, labelled, rows_at_once, shifts, take_slopes
+from harness.training.head import accurate, before_the_head, labelled, rows_at_once, shifts, take_slopes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -33,11 +33,16 @@ class LossModel(nn.Module):
         if (distillation := self._distillation[0]) is not None:
             distillation.teacher.to(device)
 
-    def forward(self, **inputs: Tensor) -> Tensor:
-        """``input_ids`` and ``labels`` [batch, length], as transformers' models take them."""
+    def forward(self, scored: Tensor | None = None, **inputs: Tensor) -> Tensor:
+        """``input_ids`` and ``labels`` [batch, length], as transformers' models take them.
+
+        Where a batch is one of several equal shares of a step, ``scored``, a scalar, is how many labelled positions
+        such a share has on average; the losses of the shares add up to that of the whole step then.
+        """
         labels = inputs["labels"]
         if self.training and (distillation := self._distillation[0]) is not None:
-            return distillation(self.model, inputs) * labelled(self.model, labels)
+            scored = labelled(self.model, labels) if scored is None else scored
+            return distillation(self.model, inputs, scored) * scored
         hidden, _ = before_the_head(self.model, {name: each for name, each in inputs.items() if name != "labels"})
         if shifts(self.model):
             hidden, labels = hidden[:, :-1], labels[:, 1:]
@@ -61,13 +66,13 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: Tensor, z_loss: float) -> Tensor:
         wanted = any(ctx.needs_input_grad[:3])
         rows = rows_at_once(weight)
-        loss = hidden.new_zeros((), dtype=torch.float32)
+        loss = hidden.new_zeros((), dtype=accurate(hidden.dtype))
         slopes_hidden = torch.empty_like(hidden) if wanted else None
         slopes_weight = torch.zeros_like(weight) if wanted else None
         slopes_bias = torch.zeros_like(bias) if wanted and bias is not None else None
         for start in range(0, len(hidden), rows):
             part, aims = hidden[start : start + rows], labels[start : start + rows, None]
-            logits = nn.functional.linear(part, weight, bias).float()
+            logits = nn.functional.linear(part, weight, bias).to(loss.dtype)
             highest, aimed = logits.amax(dim=-1, keepdim=True), logits.gather(1, aims)
             powers = logits.sub_(highest).exp_()  # in place: a second array of this size would cost as much again
             sums = powers.sum(dim=-1, keepdim=True)

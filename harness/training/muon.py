@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from harness.training.head import accurate
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic iteration (Jordan et al. 2024, kellerjordan.github.io/posts/muon)."""
 ITERATIONS = 5
@@ -49,9 +51,9 @@ class Muon(torch.optim.Optimizer):
 
 def orthogonal(matrices: Tensor) -> Tensor:
     """About the nearest matrices with orthonormal rows or columns, [count, rows, columns]: all singular values come to
-    lie near 1, by an iteration of products. In bf16 on CUDA, in fp32 elsewhere."""
+    lie near 1, by an iteration of products. In bf16 on CUDA, elsewhere in fp32 or the matrices' own wider type."""
     tall = matrices.shape[1] > matrices.shape[2]
-    x = (matrices.mT if tall else matrices).to(torch.bfloat16 if matrices.is_cuda else torch.float32)
+    x = (matrices.mT if tall else matrices).to(torch.bfloat16 if matrices.is_cuda else accurate(matrices.dtype))
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
     a, b, c = COEFFICIENTS
     for _ in range(ITERATIONS):

@@ -1,12 +1,6 @@
-"""Resuming, accumulating and sharing a step give what one undisturbed process gives."""
+"""Resuming a run and accumulating a step give what one undisturbed run gives."""
 
 from __future__ import annotations
-
-import json
-import os
-import socket
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -117,45 +111,3 @@ def test_bf16_products_train_fp32_weights(tokenizer):
     weights, losses = trained(tokenizer, precision="bf16")
     assert {each.dtype for each in weights.values()} == {torch.float32}
     assert losses[-1] < losses[0]
-
-
-_WORKER = """
-import json, sys
-sys.path[:0] = json.loads(sys.argv[1])
-import torch
-torch.set_num_threads(1)
-from test_loop import trained
-from harness.candidates.checkpoint import load_tokenizer
-from pathlib import Path
-_, losses = trained(load_tokenizer(Path(sys.argv[2])))
-if torch.distributed.get_rank() == 0:
-    print(json.dumps(losses))
-torch.distributed.destroy_process_group()
-"""
-
-
-@pytest.mark.slow
-def test_two_processes_share_a_step_and_lose_as_one_does(tokenizer, tiny_checkpoints, tmp_path):
-    _, losses = trained(tokenizer)
-    script = tmp_path / "worker.py"
-    script.write_text(_WORKER)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    here = os.path.dirname(os.path.abspath(__file__))
-    folders = json.dumps([here, os.path.dirname(here), *sys.path])
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--nproc_per_node=2",
-        f"--master_port={port}",
-        str(script),
-    ]
-    command += [folders, str(tiny_checkpoints["causal"].path)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=300, env={**os.environ, "ACCELERATE_USE_CPU": "true"}
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    shared = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("[")))
-    assert shared == pytest.approx(losses, rel=1e-4)
