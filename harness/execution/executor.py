@@ -38,6 +38,16 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Timed:
+    """A timing task that is finished: the kind of machine that it was asked for on, and the node and the environment
+    that did it; the node is empty where it was this machine."""
+
+    machine: str
+    node: str
+    environment: str
+
+
+@dataclass(frozen=True)
 class Assignment:
     """A task to be done: its order, how long it may take, and ``before`` it the tasks that prepare what it needs, for
     a node that has none of it. A telemetry is taken once a second, a memory limit kept, where asked for."""
@@ -69,9 +79,9 @@ class Executor(Protocol):
     def machines(self) -> list[dict[str, Any]]:
         """The machines of a cluster as ``run.json`` lists them (:mod:`harness.records.machines`); none for this one."""
 
-    def resume(self, finished: Mapping[str, tuple[Task, str]]) -> frozenset[str]:
-        """Hear which timing tasks are finished, by their hashes, and on which node; answer with those that must be done
-        again, for no node that is there could take the measurements that they are compared with."""
+    def resume(self, finished: Mapping[str, Timed]) -> frozenset[str]:
+        """Hear which timing tasks of the run are finished, by their hashes; answer with those that must be done again,
+        for no node that is there could take the measurements that they are compared with."""
 
     def room(self) -> bool:
         """Whether one more task may be submitted now."""

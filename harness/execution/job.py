@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,8 +69,9 @@ class Job:
     missing: tuple[str, ...] = ()
     """Candidates that cannot be had without a network, whose variants will be skipped."""
     executor: Executor | None = None
+    """A cluster's; None for this machine's, which begins with the run."""
     shared: SharedRun | None = None
-    """Of a run on a cluster: what runs it, and its records in the storage."""
+    """The records of a run on a cluster in its storage."""
 
     def run(self, listener: Listener) -> None:
         """Run what is pending; see :meth:`harness.execution.run.Runner.run`."""
@@ -77,8 +79,13 @@ class Job:
             self.runner.run(listener)
             return
         with closing(self.executor):
-            self.runner.run(listener)
-            _tell_machines(self.folder, self.executor.machines(), self.shared)  # with nodes that came meanwhile
+            try:
+                self.runner.run(listener)
+            finally:  # with nodes that came meanwhile
+                try:
+                    _tell_machines(self.folder, self.executor.machines(), self.shared)
+                except HarnessError as error:
+                    print(error, file=sys.stderr)
 
     def failed(self) -> int:
         """How many tasks of the plan ended otherwise than well; skipped ones do not count."""
@@ -115,14 +122,18 @@ def begin(request: Request) -> Job:
     identity = _identity(named, corpus, environment, blimp)
     objects = None if request.dry_run else _storage(request)
     executor = None if request.dry_run else _executor(request, plan, environment, short(identity), bool(without))
-    folder = _folder(request, named, corpus, environment, identity, objects if executor else None)
-    shared = SharedRun(objects, folder) if objects and executor else None
-    if shared:
-        shared.catch_up()
-    if executor:
-        folder = _tell_machines(folder, executor.machines(), shared)
-    elif "machines" in folder.info and not request.dry_run:  # begun on a cluster; what is timed now is timed here
-        folder = _tell_machines(folder, [{**environment.as_dict(), "kind": "", "nodes": 1}], None)
+    try:
+        folder = _folder(request, named, corpus, environment, identity, objects if executor else None)
+        shared = SharedRun(objects, folder) if objects and executor else None
+        folder = shared.catch_up(folder) if shared else folder
+        if executor:
+            folder = _tell_machines(folder, executor.machines(), shared)
+        elif "machines" in folder.info and not request.dry_run:  # begun on a cluster; what is timed now is timed here
+            folder = _tell_machines(folder, [{**environment.as_dict(), "kind": "", "nodes": 1}], None)
+    except BaseException:
+        if executor:
+            executor.close()
+        raise
     runner = Runner(
         folder,
         plan,

@@ -16,10 +16,9 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.execution.environment import worker_environment
-from harness.execution.executor import Assignment, Ended, Result, Say
+from harness.execution.executor import Assignment, Ended, Result, Say, Timed
 from harness.execution.memory_limit import Limited, MemoryLimit
 from harness.execution.orders import Outcome, WorkOrder
-from harness.execution.plan import Task
 from harness.execution.program_end import scratch_folder
 from harness.execution.standby import Standby
 from harness.execution.telemetry import EVERY_SECONDS, Telemetry
@@ -51,9 +50,9 @@ class LocalExecutor:
         """None but this one, which every run tells."""
         return []
 
-    def resume(self, finished: Mapping[str, tuple[Task, str]]) -> frozenset[str]:
+    def resume(self, finished: Mapping[str, Timed]) -> frozenset[str]:
         """Timings that a node of a cluster took are taken again here."""
-        return frozenset(name for name, (_, node) in finished.items() if node)
+        return frozenset(name for name, timed in finished.items() if timed.node)
 
     def room(self) -> bool:
         """One task at a time."""

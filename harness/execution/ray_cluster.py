@@ -17,6 +17,7 @@ from harness.execution.ray_node import Node, describe
 from harness.records.environment import Environment
 from harness.records.hashing import code_digest, digest, short
 from harness.records.objects import Objects
+from harness.records.privacy import without_private
 
 _CONNECT_SECONDS = 5.0
 _PROBE_SECONDS = 120.0
@@ -53,6 +54,7 @@ class Nodes:
         self._place = Objects.at(storage).identity() if storage else ""
         self._describe = ray.remote(describe)
         self.places: list[Place] = []
+        self._seen: dict[str, Place] = {}
         self._keys: dict[str, str] = {}
         self.refused: set[str] = set()
         """Nodes that came since the run began and are not trusted with it, by their ids in Ray."""
@@ -67,7 +69,7 @@ class Nodes:
         started again on it, or where nodes share a machine by its id in Ray too."""
         if place not in self._keys:
             self.look()
-        return self._keys.get(place, place)
+        return self._keys.get(place) or short(digest([self._run, place]))
 
     def selector(self, labels: Mapping[str, str]) -> dict[str, str]:
         """Ray's label selector for nodes that have these labels and were not refused."""
@@ -98,8 +100,8 @@ class Nodes:
                 continue
             self.places += [place] if place else []
         if len(self.places) > 1 and not self._storage:
-            many = len(self.places)
-            raise HarnessError(f"the {many} nodes of the cluster share nothing: --storage takes a folder or a URL")
+            self._leave_out_others(known, first)
+        self._seen |= {place.id: place for place in self.places}
         counts = Counter(place.about.machine for place in self.places)
         for place in self.places:
             machine = place.about.machine
@@ -109,6 +111,20 @@ class Nodes:
     def with_labels(self, labels: Mapping[str, str]) -> list[Place]:
         """The nodes that have all of these labels."""
         return [place for place in self.places if place.has(labels)]
+
+    def seen_with(self, labels: Mapping[str, str]) -> list[Place]:
+        """The nodes that have all of these labels, with those that have gone."""
+        return [place for place in self._seen.values() if place.has(labels)]
+
+    def _leave_out_others(self, known: Mapping[str, Place], first: bool) -> None:
+        """Without a storage there may be one node alone: those that come later are left out."""
+        if first:
+            many = len(self.places)
+            raise HarnessError(f"the {many} nodes of the cluster share nothing: --storage takes a folder or a URL")
+        for place in [place for place in self.places if place.id not in known]:
+            print(f"left out: node {place.about.machine} of the cluster, for there is no --storage", file=sys.stderr)
+            self.refused.add(place.id)
+            self.places.remove(place)
 
     def on(self, place: str) -> Any:
         """Ray's strategy by which a task goes to this node or nowhere."""
@@ -190,7 +206,7 @@ def first_line(error: BaseException) -> str:
     """What an error of Ray, or the error that a task raised on a node, says in one line."""
     cause = getattr(error, "cause", None) or error
     lines = str(cause).strip().splitlines()
-    return f"{type(cause).__name__}: {lines[0] if lines else ''}"
+    return without_private(f"{type(cause).__name__}: {lines[0] if lines else ''}")
 
 
 def _refuse_differences(place: Place, environment: Environment) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.execution.executor import TIMING, Assignment, Ended, Executor, Result, Say
+from harness.execution.executor import TIMING, Assignment, Ended, Executor, Result, Say, Timed
 from harness.execution.plan import Plan, Task
 from harness.execution.ray_cluster import Nodes, Place, connected, first_line
 from harness.execution.ray_node import Bundle, perform_on_node, versions_of
@@ -77,28 +77,31 @@ class RayExecutor(Executor):
         """The timing tasks that the node of each kind of machine has finished."""
 
     def machines(self) -> list[dict[str, Any]]:
-        """The nodes that are alike, each with the kind of machine that variants ask for it as, and their number."""
+        """The nodes that took part and are alike, with the kind of machine that variants ask for them as, and how many
+        they are."""
         alike: dict[tuple[str, str], list[Environment]] = {}
         for kind in self._needed:
-            for place in self._nodes.with_labels(self._labels(kind)):
+            for place in self._nodes.seen_with(self._labels(kind)):
                 alike.setdefault((place.about.environment.hash, kind), []).append(place.about.environment)
         return [{**same[0].as_dict(), "kind": kind, "nodes": len(same)} for (_, kind), same in alike.items()]
 
-    def resume(self, finished: Mapping[str, tuple[Task, str]]) -> frozenset[str]:
+    def resume(self, finished: Mapping[str, Timed]) -> frozenset[str]:
         """Pin each kind of machine to the node that has done most of its timings; the others' are done again."""
-        by_kind: dict[str, dict[str, str]] = {}
-        for name, (task, node) in finished.items():
-            by_kind.setdefault(task.subject.machine, {})[name] = node
         again: set[str] = set()
-        for kind, nodes in by_kind.items():
-            there = {self._nodes.key(place.id): place for place in self._fitting(kind)}
-            counts = Counter(node for node in nodes.values() if node in there)
+        for kind in dict.fromkeys(timed.machine for timed in finished.values()):
+            there = {self._as_timed(kind, place): place for place in self._fitting(kind)}
+            mine = {name: timed for name, timed in finished.items() if timed.machine == kind}
+            counts = Counter(timed for timed in mine.values() if timed in there)
             kept = counts.most_common(1)[0][0] if counts else None
             if kept:
                 self._pins[kind] = there[kept]
-            self._timed[kind] = {name for name, node in nodes.items() if node == kept}
-            again |= nodes.keys() - self._timed[kind]
+            self._timed[kind] = {name for name, timed in mine.items() if timed == kept}
+            again |= mine.keys() - self._timed[kind]
         return frozenset(again)
+
+    def _as_timed(self, kind: str, place: Place) -> Timed:
+        """What a timing on a node is recorded as."""
+        return Timed(kind, self._nodes.key(place.id), place.about.environment.hash)
 
     def room(self) -> bool:
         """Whether no more is under way than the cluster can begin soon."""
@@ -158,15 +161,15 @@ class RayExecutor(Executor):
             result: Result = self._ray.get(reference)
             return replace(result, node=self._nodes.key(result.node)), ""
         except errors.OutOfMemoryError as error:
-            return Result("out-of-memory", first_line(error), None, "", 0.0), ""
+            return Result("out-of-memory", f"killed by Ray ({type(error).__name__})", None, "", 0.0), ""
         except errors.RayTaskError as error:
             self._nodes.look()
             mishap = "perhaps given to a node that is left out now" if self._nodes.refused else ""
             return Result("failed", first_line(error), None, "", 0.0), mishap
         except errors.RayError as error:
             self._nodes.look()
-            mishap = "lost with its node or worker"
-            return Result("crashed", f"{mishap}, {_ATTEMPTS} times ({first_line(error)})", None, "", 0.0), mishap
+            reason = f"lost {_ATTEMPTS} times with its node or worker ({type(error).__name__})"
+            return Result("crashed", reason, None, "", 0.0), "lost with its node or worker"
 
     def cancel(self) -> None:
         """End the tasks under way, with their processes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Collection
 from contextlib import nullcontext
 from dataclasses import asdict, replace
@@ -12,7 +13,7 @@ from typing import Protocol
 
 from harness.corpora.corpus import Corpus, excerpt
 from harness.engines.base import Setup
-from harness.execution.executor import PREPARING, TIMING, Assignment, Executor, Result
+from harness.execution.executor import PREPARING, TIMING, Assignment, Executor, Result, Timed
 from harness.execution.interrupts import Interrupts
 from harness.execution.local import LocalExecutor
 from harness.execution.memory_limit import MemoryLimit
@@ -107,12 +108,10 @@ class Runner:
                 wanted.update(task.needs)
         return [task for task in self._tasks if task.hash in wanted]
 
-    def _timed_where(self) -> dict[str, tuple[Task, str]]:
-        """The timing tasks that are finished, with the node that did each."""
-        nodes = self.folder.store.nodes()
-        return {
-            name: (task, nodes[name]) for name, task in self._by_hash.items() if task.kind in TIMING and name in nodes
-        }
+    def _timings(self) -> dict[str, Record]:
+        """How the timings of the run that are finished closed, those of other plans too: reports have them all."""
+        closings = self.folder.store.closings(with_conditions=True)
+        return {each.task: each for each in closings if each.kind in TIMING and each.status == "ok"}
 
     def timing_orders(self) -> dict[str, WorkOrder]:
         """What a worker needs to time each variant that this runner has prepared, by the variant's name."""
@@ -129,7 +128,8 @@ class Runner:
         """
         with self.folder.locked(), self._shared or nullcontext(), self._interrupts:
             executor = self._executor or LocalExecutor(self.environment.threads, self.offline)
-            again = executor.resume(self._timed_where())
+            timings = self._timings()
+            again = executor.resume({name: _timed(closing) for name, closing in timings.items()})
             self._void(again)
             queue = Queue(self.pending(again, executor.here))
             try:
@@ -154,13 +154,15 @@ class Runner:
                 ended = executor.wait(listener.progressed)
                 self._end(ended.task, _finite(ended.result), queue, executor.here, listener)
                 self._void(ended.again)
-                for name in ended.again:
+                for name in ended.again & self._by_hash.keys():
                     queue.add_again(self._by_hash[name])
 
     def _void(self, again: Collection[str]) -> None:
         """Close timings that are to be taken again on another node, so that no report mixes the two meanwhile."""
+        timings = self._timings() if again else {}
         for name in again:
-            self._store(self._by_hash[name], Result("interrupted", "to be timed again on another node", None, "", 0.0))
+            closing = replace(timings[name], status="interrupted", reason="to be timed again on another node")
+            self._append([replace(closing, facts=0, duration_seconds=0.0, conditions=_now())])
 
     def _begin(self, task: Task, queue: Queue, executor: Executor, listener: Listener) -> None:
         listener.began(task, queue.begun - 1, queue.total)
@@ -225,7 +227,7 @@ class Runner:
     def _store(self, task: Task, result: Result) -> None:
         facts = result.outcome.facts if result.outcome else []
         where = {"node": result.node} if result.node else {}
-        seen = result.outcome.conditions if result.outcome else {}
+        seen = result.outcome.conditions if result.outcome else _now()
         closing = Record(
             run=self.folder.name,
             task=task.hash,
@@ -249,9 +251,12 @@ class Runner:
         measured = [
             replace(closing, fact=fact, facts=0, corpus=corpus, stderr_tail="", conditions={}) for fact in facts
         ]
-        self.folder.store.append([*measured, closing])
+        self._append([*measured, closing])
+
+    def _append(self, records: list[Record]) -> None:
+        self.folder.store.append(records)
         if self._shared:
-            self._shared.add([*measured, closing])
+            self._shared.add(records)
 
     def _subject(self, task: Task) -> Subject:
         prepared = self._preparations.done.get(task.hash) or (
@@ -264,6 +269,15 @@ class Runner:
             weights_hash=prepared.checkpoint.weights_hash,
             tokenizer_hash=prepared.checkpoint.tokenizer_hash,
         )
+
+
+def _timed(closing: Record) -> Timed:
+    return Timed(closing.subject.machine, closing.conditions.get("node", ""), closing.environment)
+
+
+def _now() -> dict[str, float]:
+    """A condition that tells one closing of a task from another like it."""
+    return {"unix_seconds": round(time.time(), 3)}
 
 
 def _finite(result: Result) -> Result:

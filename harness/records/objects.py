@@ -26,7 +26,7 @@ _WHOLE_UPLOADS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl"}
 before."""
 _PART = ".part"
 _PROBE = b"harness can write here\n"
-_NAME = "place"
+_IDENTITY = "place"
 """The object that tells one place from another."""
 
 
@@ -48,6 +48,12 @@ class Objects:
         protocols = (files.protocol,) if isinstance(files.protocol, str) else files.protocol
         self._uploads_whole = not _WHOLE_UPLOADS.isdisjoint(protocols)
         self._cleared: set[str] = set()
+
+    @property
+    def is_shared_by_threads(self) -> bool:
+        """Whether several threads may use it at the same time; protocols that are not known here may have one
+        connection for all."""
+        return self._is_local or self._uploads_whole
 
     @classmethod
     def at(cls, location: str) -> Objects:
@@ -75,13 +81,13 @@ class Objects:
 
     def identity(self) -> str:
         """What the place was named when it was first used: machines that read the same here share one place."""
-        if self.read(_NAME) is None:
-            self.write(uuid.uuid4().hex.encode("ascii"), _NAME)
-        return (self.read(_NAME) or b"").decode("ascii", "replace")
+        if self.read(_IDENTITY) is None:
+            self.write(uuid.uuid4().hex.encode("ascii"), _IDENTITY)
+        return (self.read(_IDENTITY) or b"").decode("ascii", "replace")
 
     def size(self, name: str) -> int | None:
         """Bytes of an object; None where it is absent."""
-        with self._told():
+        with self._as_unusable():
             self._files.invalidate_cache()  # of listings: other machines write there too
             try:
                 return int(self._files.info(self._path(name))["size"])
@@ -90,7 +96,7 @@ class Objects:
 
     def names(self, folder: str) -> list[str]:
         """What is right below a folder, sorted, without what is still being written; an absent folder has nothing."""
-        with self._told():
+        with self._as_unusable():
             self._files.invalidate_cache()
             try:
                 found = self._files.ls(self._path(folder), detail=False)
@@ -101,7 +107,7 @@ class Objects:
 
     def read(self, name: str) -> bytes | None:
         """An object's content; None where it is absent."""
-        with self._told():
+        with self._as_unusable():
             try:
                 return bytes(self._files.cat_file(self._path(name)))
             except FileNotFoundError:
@@ -109,7 +115,7 @@ class Objects:
 
     def get(self, name: str, target: Path) -> bool:
         """Download an object; whether it was there. Raises OSError where this machine's disk refuses."""
-        with self._told(ours=(errno.ENOSPC, errno.EDQUOT, errno.EROFS)):
+        with self._as_unusable(ours=(errno.ENOSPC, errno.EDQUOT, errno.EROFS)):
             try:
                 self._files.get_file(self._path(name), str(target))
             except FileNotFoundError:
@@ -118,7 +124,7 @@ class Objects:
 
     def write(self, content: bytes, name: str) -> None:
         """Write an object; see :meth:`put`."""
-        self._place(name, lambda: io.BytesIO(content), lambda path: self._files.pipe_file(path, content))
+        self._write_whole(name, lambda: io.BytesIO(content), lambda path: self._files.pipe_file(path, content))
 
     def put(self, source: Path, name: str) -> None:
         """Write a file's content as an object, whole or not at all.
@@ -126,12 +132,12 @@ class Objects:
         In folders it is written aside and renamed. Uploads to object stores appear when they are complete. Elsewhere it
         is uploaded aside and moved: as whole as the protocol's moving is.
         """
-        self._place(name, lambda: source.open("rb"), lambda path: self._files.put_file(str(source), path))
+        self._write_whole(name, lambda: source.open("rb"), lambda path: self._files.put_file(str(source), path))
 
-    def _place(self, name: str, opened: Callable[[], BinaryIO], upload: Callable[[str], None]) -> None:
+    def _write_whole(self, name: str, opened: Callable[[], BinaryIO], upload: Callable[[str], None]) -> None:
         target = self._path(name)
         folder = target.rpartition("/")[0]
-        with self._told():
+        with self._as_unusable():
             if self._is_local:
                 self._clear(folder)
                 _copy_whole(opened, Path(target))
@@ -150,7 +156,7 @@ class Objects:
 
     def remove(self, name: str) -> None:
         """Remove an object that is there."""
-        with self._told():
+        with self._as_unusable():
             self._files.rm_file(self._path(name))
 
     def _clear(self, folder: str) -> None:
@@ -167,7 +173,7 @@ class Objects:
         return f"{self._root}/{name}"
 
     @contextmanager
-    def _told(self, ours: tuple[int, ...] = ()) -> Iterator[None]:
+    def _as_unusable(self, ours: tuple[int, ...] = ()) -> Iterator[None]:
         """Whatever is raised is told in one line; but the errors ``ours`` are of this machine's disk."""
         try:
             yield

@@ -111,7 +111,10 @@ def with_machines(run: RunFolder, machines: list[dict[str, Any]]) -> RunFolder:
 
     Raises HarnessError where ``run.json`` cannot be written.
     """
-    listed = {(each["hash"], each["kind"]): each for each in [*run.info.get("machines", []), *machines]}
+    listed: dict[tuple[str, str], dict[str, Any]] = {}
+    for each in [*run.info.get("machines", []), *machines]:
+        before = listed.get((each["hash"], each["kind"]), {})
+        listed[each["hash"], each["kind"]] = {**each, "nodes": max(each.get("nodes", 1), before.get("nodes", 1))}
     told = RunFolder(run.path, {**run.info, "machines": list(listed.values())})
     try:
         write_whole(run.path / RUN_FILE, told.description())
@@ -194,8 +197,9 @@ def _move_to_fresh_name(folder: Path, runs_dir: Path, name: str, attempts: int) 
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
-    many = "there are too many runs named" if attempts > 1 else "another run has the name"
-    raise HarnessError(f"{many} {name} in {runs_dir}")
+    if attempts == 1:
+        raise HarnessError(f"another run has the name {name} in {runs_dir}: move it away, or give another --runs-dir")
+    raise HarnessError(f"there are too many runs named {name} in {runs_dir}")
 
 
 def fresh_folder(runs_dir: Path, name: str) -> Path:

@@ -47,34 +47,31 @@ class RecordStore:
         lines = map(Sharing().share, self._lines())
         return latest_attempts(map(keep, lines) if keep else lines)
 
-    def closings(self) -> list[Record]:
-        """The last closing record of each task that has closed, without what its worker printed and the conditions it
-        ran in. Memory is that of a record a task, whatever the facts."""
+    def closings(self, with_conditions: bool = False) -> list[Record]:
+        """The last closing record of each task that has closed, without what its worker printed, and but for those
+        ``with_conditions`` without what it ran in. Memory is that of a record a task, whatever the facts."""
         last: dict[str, Record] = {}
         sharing = Sharing()
         for record in self._lines():
             if record.fact is None:
-                last[record.task] = sharing.share(replace(record, stderr_tail="", conditions={}))
+                conditions = record.conditions if with_conditions else {}
+                last[record.task] = sharing.share(replace(record, stderr_tail="", conditions=conditions))
         return list(last.values())
 
     def attempts(self) -> Iterator[bytes]:
-        """The lines of each attempt that has closed, with any before it that no attempt closed."""
-        lines: list[bytes] = []
+        """The lines of each attempt that has closed: its facts, then its closing record."""
+        facts: dict[str, list[bytes]] = {}
         for number, line in whole_lines(self.path):
-            lines.append(line + b"\n")
-            if self._parsed(number, line).fact is None:
-                yield b"".join(lines)
-                lines.clear()
+            record = self._parsed(number, line)
+            written = facts.setdefault(record.task, [])
+            written.append(line + b"\n")
+            if record.fact is None:
+                yield b"".join(written[-1 - record.facts :])
+                del facts[record.task]
 
     def statuses(self) -> dict[str, Status]:
         """How the last attempt of each task that has closed ended."""
         return {record.task: record.status for record in self._lines() if record.fact is None}
-
-    def nodes(self) -> dict[str, str]:
-        """The node of a cluster that did each task whose last attempt ended well; empty where it was this machine."""
-        closings = (record for record in self._lines() if record.fact is None)
-        last = {record.task: (record.status, record.conditions.get("node", "")) for record in closings}
-        return {task: node for task, (status, node) in last.items() if status == "ok"}
 
     def _lines(self) -> Iterator[Record]:
         return (self._parsed(number, line) for number, line in whole_lines(self.path))

@@ -6,6 +6,7 @@ Tasks measure nothing, so that runs take seconds.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -69,12 +70,13 @@ def start(connection, tmp_path: Path) -> Start:
         instead: Callable[[Any], Result] = stub_tasks.performed,
         storage: str = "",
         tasks: int = 20,
+        only: tuple[str, ...] = (),
     ) -> Job:
         suite = tmp_path / "stub.toml"
         suite.write_text(stub_tasks.suite_text(tasks, rounds=3).replace('["torch/fp32"]', variants), encoding="utf-8")
         job = begin(
             Request(
-                str(suite), ("threads=1",), (), (), True, False, tmp_path / where, tmp_path / "cache", "test",
+                str(suite), ("threads=1",), only, (), True, False, tmp_path / where, tmp_path / "cache", "test",
                 executor="ray", address=connection.address, storage=storage or str(tmp_path / "storage"),
             )
         )  # fmt: skip
@@ -151,6 +153,42 @@ def test_a_kind_of_machine_is_measured_on_its_own_nodes(start: Start):
     assert by_kind[0] != by_kind[1]
     assert [(each["kind"], each["nodes"]) for each in run.info["machines"]] == [("small", 1), ("large", 1)]
     assert "The kinds side by side" in report(run)
+
+
+def test_timings_that_a_shorter_run_leaves_out_do_not_stay_with_another_machine(start: Start, connection):
+    whole = start(tasks=30)
+    whole.run(Listener())
+    connection.kill("large")
+    short = start(tasks=30, only=("stub-0",))
+    short.run(Listener())
+    connection.add("large")
+    assert short.folder.path == whole.folder.path
+    good = [record for record in timings(short) if record.status == "ok"]
+    assert len(nodes(good)) == 1
+    assert {record.subject.candidate for record in good} == {"stub-0", ""}
+
+
+def test_a_node_that_has_changed_takes_its_timings_again(start: Start):
+    job = start()
+    (place, *_) = job.executor._fitting("")
+    same = job.executor._as_timed("", place)
+    assert job.executor.resume({"a": same, "b": same, "c": replace(same, environment="of before")}) == {"c"}
+
+
+def test_a_storage_that_is_lost_ends_no_run(start: Start, tmp_path: Path, capsys):
+    job = start()
+
+    def cut_off() -> None:
+        shutil.rmtree(tmp_path / "storage")
+        (tmp_path / "storage").write_text("")
+
+    job.run(Listener(("score",), 1, cut_off))
+    assert job.failed() == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "cannot use the storage" in line]
+    assert told[0].endswith("; records stay on this machine")
+    (tmp_path / "storage").unlink()
+    assert start().pending == []
+    assert found(start(where="elsewhere")) == found(job)
 
 
 def test_a_node_that_joins_later_takes_part_and_is_listed(start: Start, connection):
@@ -244,6 +282,9 @@ for _ in range(2):
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 80_000_000})
     nodes = Nodes(connected(cluster.address)[0], "run", snapshot(1), "")
     print(nodes.places[0].id, nodes.key(nodes.places[0].id))
+    cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
+    nodes.look()
+    print(len(nodes.places), len(nodes.refused))
     ray.shutdown()
     cluster.shutdown()
 """
@@ -255,6 +296,8 @@ def test_a_machine_keeps_its_name_in_a_run_when_ray_is_started_again(connection)
         [sys.executable, "-c", KEYS], env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
-    first, second = (line.split() for line in done.stdout.splitlines())
+    first, alone, second, _ = (line.split() for line in done.stdout.splitlines())
     assert first[0] != second[0]
     assert first[1] == second[1]
+    assert alone == ["1", "1"]  # for a second one there is no storage to share
+    assert "for there is no --storage" in done.stderr

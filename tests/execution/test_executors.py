@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 import stub_tasks
-from builders import make_record, make_subject
 from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.errors import HarnessError
+from harness.execution.executor import Timed
 from harness.execution.job import Job, Request, begin
 from harness.execution.local import LocalExecutor
-from harness.execution.plan import Task
 from harness.records.run_folder import create_run, open_run, with_machines
 
 
@@ -63,22 +62,13 @@ def test_options_that_mean_nothing_are_one_line(options: list[str], words: str):
 
 
 def test_timings_of_a_node_are_taken_again_here_and_those_of_here_are_not():
-    task = Task("time", None, make_subject(), "a")
     executor = LocalExecutor.__new__(LocalExecutor)
-    assert executor.resume({"a": (task, "node"), "b": (task, "")}) == {"a"}
-
-
-def test_the_node_of_a_task_is_that_of_its_last_attempt_if_that_was_good(tmp_path: Path):
-    run = create_run(tmp_path, "run", "identity", {})
-    for task, node, status in (("a", "one", "ok"), ("a", "two", "ok"), ("b", "one", "failed"), ("c", "", "ok")):
-        conditions = {"node": node} if node else {}
-        run.store.append([make_record(task=task, status=status, conditions=conditions, fact=None)])
-    assert run.store.nodes() == {"a": "two", "c": ""}
+    assert executor.resume({"a": Timed("", "node", "e"), "b": Timed("", "", "e")}) == {"a"}
 
 
 def test_machines_of_a_resumed_run_stand_beside_those_of_before(tmp_path: Path):
     run = create_run(tmp_path, "run", "identity", {})
     small, large = {"hash": "1", "kind": "small", "nodes": 1}, {"hash": "1", "kind": "large", "nodes": 1}
-    with_machines(with_machines(run, [small]), [large, {**small, "nodes": 2}])
+    with_machines(with_machines(with_machines(run, [small]), [large, {**small, "nodes": 2}]), [small])
     assert open_run(run.path).info["machines"] == [{**small, "nodes": 2}, large]
     assert open_run(run.path).info["identity"] == "identity"
