@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,3 +79,17 @@ def tiny_checkpoints(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -
         train(spec, corpus, folder, lambda share, word: None)
         found[family] = open_checkpoint(folder, family)
     return found
+
+
+@pytest.fixture(params=["folder", "file://", "memory://", "dir::file://"])
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where machines share something. ``dir::`` is fsspec's folder of another file system: it stands for protocols that
+    are not known here."""
+    kinds = {"folder": str(tmp_path / "shared"), "memory://": f"memory://{uuid.uuid4().hex}/prefix"}
+    return kinds.get(request.param) or f"{request.param}{tmp_path}/shared"
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """The folder that such a place is, but for the one in memory."""
+    return tmp_path / "shared"

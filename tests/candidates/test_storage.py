@@ -51,18 +51,6 @@ class Machine:
             (folder / name).write_bytes(content)
 
 
-@pytest.fixture(params=["folder", "file://", "memory://", "dir::file://"])
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """``dir::`` is fsspec's folder of another file system: it stands for protocols that are not known here."""
-    kinds = {"folder": str(tmp_path / "shared"), "memory://": f"memory://{uuid.uuid4().hex}/prefix"}
-    return kinds.get(request.param) or f"{request.param}{tmp_path}/shared"
-
-
-@pytest.fixture
-def shared(tmp_path: Path) -> Path:
-    return tmp_path / "shared"
-
-
 def files_below(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

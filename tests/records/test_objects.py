@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import uuid
 from pathlib import Path
 
 import pytest
@@ -13,18 +12,6 @@ import pytest
 from harness.errors import HarnessError
 from harness.records.objects import Objects
 from harness.records.privacy import without_private
-
-
-@pytest.fixture(params=["folder", "file://", "memory://", "dir::file://"])
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """``dir::`` is fsspec's folder of another file system: it stands for protocols that are not known here."""
-    kinds = {"folder": str(tmp_path / "shared"), "memory://": f"memory://{uuid.uuid4().hex}/prefix"}
-    return kinds.get(request.param) or f"{request.param}{tmp_path}/shared"
-
-
-@pytest.fixture
-def shared(tmp_path: Path) -> Path:
-    return tmp_path / "shared"
 
 
 def test_what_is_written_is_read_and_listed_until_it_is_removed(location: str):

@@ -217,6 +217,8 @@ def test_the_arrow_keys_go_from_mark_to_mark(browser, page, tmp_path):
     browser.show(page, tmp_path)
     plot = browser.all(".plot svg")[0]
     marks = browser.run("return [...arguments[0].querySelectorAll('[data-tip]')].map((each) => each.dataset.tip)", plot)
+    browser.run("arguments[0].scrollIntoView()", plot)
+    browser.settle()  # scrolling hides what is shown
     plot.send_keys("\ue014")  # the arrow to the right
     assert browser.all(".tip")[0].text.split() == marks[1 % len(marks)].split()
     plot.send_keys("\ue00c")  # escape
