@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import HarnessError, nearest
 from harness.language.markup import code, plain
 from harness.language.say import digits, retell, say
 from harness.records.metrics import METRICS, PERPLEXITY
-from harness.records.record import Record
-from harness.records.rows import Row, make_rows
+from harness.records.rows import Row
 from harness.records.units import quantity
 from harness.reporting import lineage, machines, quality, sections, training
+from harness.reporting.card_candidate import CardCandidate, card_candidate
 from harness.reporting.cells import cell
 from harness.reporting.document import Block, Bullets, CodeBlock, Heading, Paragraph, markdown
-from harness.reporting.metric_table import metric_table, status
+from harness.reporting.metric_table import metric_table
 from harness.reporting.model_index import Facts, metadata_block, quality_metrics
 from harness.reporting.table import NOTHING, Column, Entry, Table, without_empty_columns
 from harness.reporting.trust import trusted_code
@@ -43,55 +41,12 @@ _VARIANTS = ("weights_bytes", "prefill_tokens_per_second", "decode_tokens_per_se
              "peak_memory_bytes", "load_seconds")  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """A candidate and its part of a run; ``rows`` and ``records`` are its own, ``run_rows`` those of all."""
-
-    name: str
-    family: str
-    origin: str
-    rows: list[Row]
-    records: list[Record]
-    run_rows: list[Row]
-    run_records: list[Record]
-    info: Mapping[str, Any]
-
-    @property
-    def trained(self) -> Mapping[str, Any]:
-        """How it was trained; empty where it was not trained in the run."""
-        facts = [record.fact for record in self.records if record.fact and record.fact.metric == "validation_loss"]
-        return facts[-1].protocol if facts else {}
-
-    @property
-    def teacher(self) -> str:
-        """The candidate that it comes from; empty where there is none."""
-        return str(self.trained.get("teacher") or self.described.get("teacher") or "")
-
-    @property
-    def described(self) -> Mapping[str, Any]:
-        """What the suite itself says of it."""
-        found: Mapping[str, Any] = self.info.get("suite", {}).get("candidate", {}).get(self.name, {})
-        return found
-
-    @property
-    def title(self) -> str:
-        """Its title, on one line; its name where it has none."""
-        return " ".join(str(self.described.get("title") or self.name).split())
-
-    @property
-    def checkpoint(self) -> Row | None:
-        """The row that its quality is told of: fp32 torch, else the first variant that is as good as its parent."""
-        good = [row for row in self.rows if status(row) == "ok"]
-        itself = [row for row in good if (row.subject.engine, row.subject.precision) == ("torch", "fp32")]
-        return next(iter([*itself, *good]), None)
-
-
 def model_card(run: StoredRun, candidate: str | None = None) -> str:
     """The card as Markdown with YAML metadata; ``candidate`` may be left out where the run has one.
 
     Raises HarnessError for a candidate that the run does not have, or where none is named and there are several.
     """
-    mine = _find(run, candidate)
+    mine = card_candidate(run, candidate)
     facts = Facts(mine.title, mine.family, mine.origin, mine.teacher, mine.checkpoint, mine.info)
     blocks: list[Block] = [Heading(plain(retell(mine.title)), level=1), Paragraph(_what_it_is(mine))]
     if warning := trusted_code(mine.info.get("suite", {}), [mine.name]):
@@ -105,30 +60,7 @@ def model_card(run: StoredRun, candidate: str | None = None) -> str:
     return f"{metadata_block(facts)}\n\n{markdown(blocks, '')}"
 
 
-def _find(run: StoredRun, wanted: str | None) -> _Candidate:
-    records = run.records()
-    known = {record.subject.candidate: record.subject for record in records if record.kind != "limits"}
-    if not known:
-        raise HarnessError(f"run '{run.name}' has no candidate yet: nothing has been measured")
-    if wanted is None and len(known) > 1:
-        raise HarnessError(f"run '{run.name}' has several candidates; --candidate takes one of: {', '.join(known)}")
-    name = next(iter(known)) if wanted is None else wanted
-    if name not in known:
-        raise HarnessError(f"run '{run.name}' has no candidate '{name}'{nearest(name, known)}")
-    rows, subject = make_rows(records), known[name]
-    return _Candidate(
-        name=name,
-        family=subject.family,
-        origin=subject.origin,
-        rows=[row for row in rows if row.subject.candidate == name],
-        records=[record for record in records if record.subject.candidate == name],
-        run_rows=rows,
-        run_records=records,
-        info=run.info,
-    )
-
-
-def _what_it_is(mine: _Candidate) -> str:
+def _what_it_is(mine: CardCandidate) -> str:
     sentences = [say(_KINDS[mine.family])]
     if (row := next((row for row in mine.rows if "parameters" in row.metrics), None)) is not None:
         sentences.append(say("It has {count} parameters.", count=quantity(row.value("parameters") or 0, "parameters")))
@@ -157,7 +89,7 @@ def _corpus(info: Mapping[str, Any]) -> str:
     return say("{corpus} ({note})", corpus=name, note=plain(retell(note))) if note else name
 
 
-def _quality(mine: _Candidate, row: Row) -> list[Block]:
+def _quality(mine: CardCandidate, row: Row) -> list[Block]:
     if mine.origin == "random":
         return []
     metrics = quality_metrics(row)
@@ -196,7 +128,7 @@ def _floor(family: str, metric: str) -> str:
     return f"unigram_{'perplexity' if metric == PERPLEXITY[family] else metric}"
 
 
-def _variants(mine: _Candidate) -> list[Block]:
+def _variants(mine: CardCandidate) -> list[Block]:
     metrics = (*_VARIANTS, *_perplexity(mine))
     table = metric_table(mine.rows, metrics, lead=("engine", "precision", "device"), trail=("status",))
     if table is None:
@@ -215,11 +147,11 @@ def _variants(mine: _Candidate) -> list[Block]:
     return [Heading(say("Variants")), Paragraph(about), table]
 
 
-def _perplexity(mine: _Candidate) -> tuple[str, ...]:
+def _perplexity(mine: CardCandidate) -> tuple[str, ...]:
     return () if mine.origin == "random" else (PERPLEXITY[mine.family],)
 
 
-def _recommended(mine: _Candidate) -> list[Block]:
+def _recommended(mine: CardCandidate) -> list[Block]:
     """Use cases that a variant of it was chosen for, and those in which one cannot be told from the choice."""
     chosen = [recommend(mine.run_rows, case) for case in use_cases_of(dict(mine.info.get("suite", {})))]
     if not chosen:
@@ -231,7 +163,7 @@ def _recommended(mine: _Candidate) -> list[Block]:
     return [Heading(say("Recommended for")), Bullets(tuple(items))]
 
 
-def _use(recommendation: Recommendation, mine: _Candidate) -> str:
+def _use(recommendation: Recommendation, mine: CardCandidate) -> str:
     title, chosen = plain(retell(recommendation.use_case.title)), recommendation.chosen
     if chosen is None:
         return ""
@@ -248,12 +180,12 @@ def _use(recommendation: Recommendation, mine: _Candidate) -> str:
     return f"**{title}.** {words}"
 
 
-def _problems(mine: _Candidate) -> list[Block]:
+def _problems(mine: CardCandidate) -> list[Block]:
     table = sections.problems_table(mine.rows)
     return [Heading(say("Failed and skipped")), table] if table else []
 
 
-def _training(mine: _Candidate) -> list[Block]:
+def _training(mine: CardCandidate) -> list[Block]:
     blocks: list[Block] = []
     if losses := training.losses_table(mine.records):
         nats = say("Losses in nats a token on a frozen part of the validation split; unigram is what word frequencies "
@@ -267,7 +199,7 @@ def _training(mine: _Candidate) -> list[Block]:
     return [Heading(say("Training")), *blocks] if blocks else []
 
 
-def _beside_teacher(mine: _Candidate) -> Table | None:
+def _beside_teacher(mine: CardCandidate) -> Table | None:
     """The lines of the run's table of students that are this candidate's."""
     table = lineage.lineage_table(mine.run_records, mine.run_rows)
     names = {code(row.variant) for row in mine.rows}
@@ -275,7 +207,7 @@ def _beside_teacher(mine: _Candidate) -> Table | None:
     return without_empty_columns(table.headers, lines, table.left) if table and lines else None
 
 
-def _how(run: str, mine: _Candidate) -> list[Block]:
+def _how(run: str, mine: CardCandidate) -> list[Block]:
     environment = mine.info.get("environment", {})
     unknown = say("unknown")
     items = [
