@@ -7,7 +7,6 @@ import sys
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from harness.candidates.catalogue import resolve
 from harness.candidates.published import warn_of_code
@@ -83,7 +82,9 @@ class Job:
                 self.runner.run(listener)
             finally:  # with nodes that came meanwhile
                 try:
-                    _tell_machines(self.folder, self.executor.machines(), self.shared)
+                    folder = with_machines(self.folder, self.executor.machines())
+                    if self.shared:
+                        self.shared.describe(folder)
                 except HarnessError as error:
                     print(error, file=sys.stderr)
 
@@ -104,6 +105,7 @@ def begin(request: Request) -> Job:
         raise HarnessError(f"--executor: expected {' or '.join(EXECUTORS)}, not '{request.executor}'")
     if request.address and request.executor == "local":
         raise HarnessError("--address is a cluster's: see --executor ray")
+    request = replace(request, storage=_location(request.storage))
     named = load_suite(request.suite, request.settings)
     own = with_local(named.suite.candidate, named.suite.candidates, request.local)
     named = replace(named, suite=named.suite.model_copy(update={"candidate": own}))
@@ -120,16 +122,20 @@ def begin(request: Request) -> Job:
     blimp = load_blimp(items.blimp, items.blimp_pairs) if items.blimp else None
     plan = make_plan(named.suite, corpus, environment, request.only, request.skip, blimp, here)
     identity = _identity(named, corpus, environment, blimp)
-    objects = None if request.dry_run else _storage(request)
+    objects = Objects.at(request.storage) if request.storage and not request.dry_run else None
+    if objects:
+        objects.check()
     executor = None if request.dry_run else _executor(request, plan, environment, short(identity), bool(without))
+    shared = None
     try:
         folder = _folder(request, named, corpus, environment, identity, objects if executor else None)
-        shared = SharedRun(objects, folder) if objects and executor else None
-        folder = shared.catch_up(folder) if shared else folder
         if executor:
-            folder = _tell_machines(folder, executor.machines(), shared)
+            folder = with_machines(folder, executor.machines())
         elif "machines" in folder.info and not request.dry_run:  # begun on a cluster; what is timed now is timed here
-            folder = _tell_machines(folder, [{**environment.as_dict(), "kind": "", "nodes": 1}], None)
+            folder = with_machines(folder, [{**environment.as_dict(), "kind": "", "nodes": 1}])
+        if objects and executor:
+            shared = SharedRun(objects, folder)
+            folder = shared.catch_up(folder)
     except BaseException:
         if executor:
             executor.close()
@@ -144,7 +150,7 @@ def begin(request: Request) -> Job:
         blimp=blimp,
         timed=request.timed,
         executor=executor,
-        storage=_location(request),
+        storage=request.storage,
         shared=shared,
     )
     pending = runner.pending()
@@ -153,18 +159,8 @@ def begin(request: Request) -> Job:
     return Job(plan, folder, runner, pending, estimate, missing, executor, shared)
 
 
-def _storage(request: Request) -> Objects | None:
-    """The storage that was asked for, tried."""
-    if not request.storage:
-        return None
-    objects = Objects.at(_location(request))
-    objects.check()
-    return objects
-
-
-def _location(request: Request) -> str:
-    """A folder's whole path, or an address as it is."""
-    given = request.storage
+def _location(given: str) -> str:
+    """A storage as workers find it, wherever they run: a folder's whole path, or an address as it is."""
     return given if not given or "://" in given else str(Path(given).expanduser().absolute())
 
 
@@ -176,14 +172,7 @@ def _executor(request: Request, plan: Plan, environment: Environment, run: str, 
         return None
     from harness.execution.ray_executor import RayExecutor
 
-    return RayExecutor(run, plan, environment, offline, request.address, _location(request))
-
-
-def _tell_machines(folder: RunFolder, machines: list[dict[str, Any]], shared: SharedRun | None) -> RunFolder:
-    told = with_machines(folder, machines)
-    if shared:
-        shared.describe(told)
-    return told
+    return RayExecutor(run, plan, environment, offline, request.address, request.storage)
 
 
 def _identity(named: NamedSuite, corpus: Corpus, environment: Environment, blimp: BlimpPairs | None) -> str:

@@ -70,10 +70,10 @@ class LocalExecutor:
 
     def cancel(self) -> None:
         """Nothing runs while nobody waits."""
+        self._next = None
 
     def close(self) -> None:
         """Nothing is kept between tasks that does not end with this process."""
-        self._next = None
 
     def stand_by(self, order: WorkOrder, slower: float | None, deadline_seconds: float) -> Standby:
         """Start a worker that stays and takes turns, made slower by a share where one is given."""

@@ -36,6 +36,10 @@ class Preparations:
         if sealed:
             self._seals[task.hash] = [(folder, seal_of(folder)) for folder in {made.checkpoint.path, made.folder}]
 
+    def of(self, task: Task) -> Prepared | None:
+        """What a task made, or else what it was done with."""
+        return self.done.get(task.hash) or (self.done.get(task.needs[-1]) if task.needs else None)
+
     def passed_over(self, task: Task) -> bool:
         """Whether a measurement is not even tried: its variant's row says already why that was not prepared."""
         return task.kind not in PREPARING and bool(task.needs) and task.needs[-1] not in self.done

@@ -1,20 +1,18 @@
-"""Runs a plan: resumes what is there, hands tasks to the executor, and stores what comes back."""
+"""Runs a plan: resumes what is there, hands tasks to the executor, and what comes back to the journal."""
 
 from __future__ import annotations
 
-import json
 import sys
-import time
 from collections.abc import Collection
 from contextlib import nullcontext
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Protocol
 
 from harness.corpora.corpus import Corpus, excerpt
 from harness.engines.base import Setup
-from harness.execution.executor import PREPARING, TIMING, Assignment, Executor, Result, Timed
+from harness.execution.executor import PREPARING, TIMING, Assignment, Executor, Result
 from harness.execution.interrupts import Interrupts
+from harness.execution.journal import Journal, finite
 from harness.execution.local import LocalExecutor
 from harness.execution.memory_limit import MemoryLimit
 from harness.execution.orders import MachineOrder, WorkOrder
@@ -25,7 +23,6 @@ from harness.items.blimp import BlimpPairs
 from harness.items.questionnaire import Questionnaire, Quotas, draw_up
 from harness.quality.family import Scoring
 from harness.records.environment import Environment
-from harness.records.record import Record, Subject
 from harness.records.run_folder import RunFolder
 from harness.records.shared_runs import SharedRun
 from harness.speed.timing import Timing
@@ -50,7 +47,7 @@ class Listener(Protocol):
 
 
 class Runner:
-    """Runs the tasks of a plan that have not finished yet, in order, one at a time.
+    """Runs the tasks of a plan that have not finished yet, in its order.
 
     What cannot be prepared is recorded once, as its variant's row, and its measurements are passed over. A prepare
     task is run only for tasks that still need it; what it makes is cached, so a resumed run looks it up.
@@ -81,6 +78,10 @@ class Runner:
         quotas = Quotas(**plan.suite.items.model_dump(exclude={"blimp", "blimp_pairs"}))
         self._questions = draw_up(self._documents, quotas, blimp)
         self._prompt_text = _beginning(corpus, PROMPT_BYTES)
+        scored = {**corpus.provenance(split), "items": self._questions.hash}
+        if size:
+            scored["excerpt_bytes"] = str(size)
+        self._journal = Journal(folder, environment.hash, scored, shared)
         self._preparations = Preparations()
         self._interrupts = Interrupts()
 
@@ -108,11 +109,6 @@ class Runner:
                 wanted.update(task.needs)
         return [task for task in self._tasks if task.hash in wanted]
 
-    def _timings(self) -> dict[str, Record]:
-        """How the timings of the run that are finished closed, those of other plans too: reports have them all."""
-        closings = self.folder.store.closings(with_conditions=True)
-        return {each.task: each for each in closings if each.kind in TIMING and each.status == "ok"}
-
     def timing_orders(self) -> dict[str, WorkOrder]:
         """What a worker needs to time each variant that this runner has prepared, by the variant's name."""
         first = [task for task in self.plan.tasks if task.kind == "time" and task.round == 0]
@@ -128,16 +124,16 @@ class Runner:
         """
         with self.folder.locked(), self._shared or nullcontext(), self._interrupts:
             executor = self._executor or LocalExecutor(self.environment.threads, self.offline)
-            timings = self._timings()
-            again = executor.resume({name: _timed(closing) for name, closing in timings.items()})
-            self._void(again)
+            again = executor.resume(self._journal.timings())
+            self._journal.void(again)
             queue = Queue(self.pending(again, executor.here))
             try:
                 self._work_off(queue, executor, listener)
             except BaseException as error:
                 executor.cancel()
                 for task in queue.running() if isinstance(error, KeyboardInterrupt) else ():
-                    self._store(task, Result("interrupted", "Ctrl-C", None, "", 0.0))
+                    interrupted = Result("interrupted", "Ctrl-C", None, "", 0.0)
+                    self._journal.close(task, interrupted, self._preparations.of(task))
                 raise
 
     def _work_off(self, queue: Queue, executor: Executor, listener: Listener) -> None:
@@ -152,17 +148,10 @@ class Runner:
             if queue.running():
                 self._interrupts.check()
                 ended = executor.wait(listener.progressed)
-                self._end(ended.task, _finite(ended.result), queue, executor.here, listener)
-                self._void(ended.again)
+                self._end(ended.task, finite(ended.result), queue, executor.here, listener)
+                self._journal.void(ended.again)
                 for name in ended.again & self._by_hash.keys():
                     queue.add_again(self._by_hash[name])
-
-    def _void(self, again: Collection[str]) -> None:
-        """Close timings that are to be taken again on another node, so that no report mixes the two meanwhile."""
-        timings = self._timings() if again else {}
-        for name in again:
-            closing = replace(timings[name], status="interrupted", reason="to be timed again on another node")
-            self._append([replace(closing, facts=0, duration_seconds=0.0, conditions=_now())])
 
     def _begin(self, task: Task, queue: Queue, executor: Executor, listener: Listener) -> None:
         listener.began(task, queue.begun - 1, queue.total)
@@ -177,7 +166,7 @@ class Runner:
         for trouble in (*again, *seen.get("storage", ())):
             print(trouble, file=sys.stderr)
         self._preparations.keep(task, result, sealed=here)
-        self._store(task, result)
+        self._journal.close(task, result, self._preparations.of(task))
         queue.end(task)
         listener.ended(task, result)
 
@@ -223,72 +212,6 @@ class Runner:
             storage=self._storage,
             prepared=self._preparations.done[task.needs[-1]] if task.needs else None,
         )
-
-    def _store(self, task: Task, result: Result) -> None:
-        facts = result.outcome.facts if result.outcome else []
-        where = {"node": result.node} if result.node else {}
-        seen = result.outcome.conditions if result.outcome else _now()
-        closing = Record(
-            run=self.folder.name,
-            task=task.hash,
-            kind=task.kind,
-            subject=self._subject(task),
-            status=result.status,
-            environment=result.environment or self.environment.hash,
-            facts=len(facts),
-            round=task.round,
-            reason=result.reason,
-            stderr_tail="" if result.status in ("ok", "skipped") else result.stderr_tail,
-            duration_seconds=round(result.seconds, 3),
-            conditions={**where, **(result.around if task.kind == "time" else {}), **seen},
-        )
-        split = self.plan.suite.evaluation.split
-        corpus = self.corpus.provenance(split) if task.kind == "score" else {}
-        if corpus:
-            corpus["items"] = self._questions.hash
-        if corpus and self.plan.suite.evaluation.excerpt_bytes:
-            corpus["excerpt_bytes"] = str(self.plan.suite.evaluation.excerpt_bytes)
-        measured = [
-            replace(closing, fact=fact, facts=0, corpus=corpus, stderr_tail="", conditions={}) for fact in facts
-        ]
-        self._append([*measured, closing])
-
-    def _append(self, records: list[Record]) -> None:
-        self.folder.store.append(records)
-        if self._shared:
-            self._shared.add(records)
-
-    def _subject(self, task: Task) -> Subject:
-        prepared = self._preparations.done.get(task.hash) or (
-            self._preparations.done.get(task.needs[-1]) if task.needs else None
-        )
-        if prepared is None:
-            return task.subject
-        return replace(
-            task.subject,
-            weights_hash=prepared.checkpoint.weights_hash,
-            tokenizer_hash=prepared.checkpoint.tokenizer_hash,
-        )
-
-
-def _timed(closing: Record) -> Timed:
-    return Timed(closing.subject.machine, closing.conditions.get("node", ""), closing.environment)
-
-
-def _now() -> dict[str, float]:
-    """A condition that tells one closing of a task from another like it."""
-    return {"unix_seconds": round(time.time(), 3)}
-
-
-def _finite(result: Result) -> Result:
-    """A result whose numbers are numbers: a NaN or an infinity anywhere makes it a failure that names the metric."""
-    for fact in result.outcome.facts if result.outcome else ():
-        try:
-            json.dumps(asdict(fact), allow_nan=False)
-        except ValueError:
-            reason = f"{fact.metric} holds a number that is not finite (value {fact.value})"
-            return replace(result, status="failed", reason=reason, outcome=None)
-    return result
 
 
 def _beginning(corpus: Corpus, size: int) -> str:

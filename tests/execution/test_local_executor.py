@@ -7,9 +7,11 @@ import time
 import misbehaving
 import psutil
 import pytest
+from builders import make_subject
 
-from harness.execution.executor import Result
+from harness.execution.executor import Assignment, Result
 from harness.execution.local import LocalExecutor
+from harness.execution.plan import Task
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +112,11 @@ def test_a_ctrl_c_while_a_worker_starts_kills_it_and_passes_on(executor: LocalEx
     (worker,) = started
     assert worker.exitcode is not None
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_task_that_is_cancelled_before_it_begins_makes_room(executor: LocalExecutor):
+    task = Task("score", None, make_subject(), "hash")
+    executor.submit(Assignment(task, "good", 60.0))
+    assert not executor.room()
+    executor.cancel()
+    assert executor.room()
